@@ -1,0 +1,27 @@
+"""Matched-pair ablations of image GANs: does this design choice help, hurt, or make no difference?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from harness.store import Tables
+
+__version__ = "0.1.0"
+
+
+def load(folder: str | Path) -> Tables:
+    """Return the tables of a study as pandas frames.
+
+    Args:
+        folder: A study's results, e.g. ``results/quickstart``.
+
+    Example:
+        >>> import harness
+        >>> tables = harness.load("results/quickstart")  # doctest: +SKIP
+        >>> tables.trials.groupby("arm").fid_efficientnet.mean()  # doctest: +SKIP
+    """
+    from harness.store import Store
+
+    return Store(Path(folder)).tables()

@@ -1,0 +1,80 @@
+"""Networks: one architecture a file, built with matched initialisation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from harness.doors import call
+from harness.models.base import Conditions, Generated, Judgement
+from harness.models.dcgan import DcganDiscriminatorNetwork, DcganGeneratorNetwork
+from harness.models.layers import GaussianBlur, MatchedDropout
+from harness.models.matching import initialise, matched_fraction, seeded_build, spectrally_normalise
+from harness.models.unet import UNetGenerator
+from harness.models.zi2zi import Zi2ziDiscriminatorNetwork
+from harness.settings import DcganDiscriminator, DcganGenerator, TrialSettings, UNet, Zi2ziDiscriminator
+
+__all__ = [
+    "Conditions",
+    "GaussianBlur",
+    "Generated",
+    "Judgement",
+    "MatchedDropout",
+    "Pair",
+    "build_pair",
+    "matched_fraction",
+]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A generator and the discriminator that it is trained against."""
+
+    generator: nn.Module
+    discriminator: nn.Module
+
+    def networks(self) -> dict[str, nn.Module]:
+        """Return both by name."""
+        return {"generator": self.generator, "discriminator": self.discriminator}
+
+
+def _generator(s: TrialSettings, styles: int) -> nn.Module:
+    g = s.generator
+    if isinstance(g, UNet):
+        return UNetGenerator(g, image_size=s.data.image_size, channels=s.data.channels, styles=styles)
+    if isinstance(g, DcganGenerator):
+        return DcganGeneratorNetwork(g, image_size=s.data.image_size, channels=s.data.channels)
+    return call(g.kind, nn.Module, image_size=s.data.image_size, channels=s.data.channels, styles=styles, **g.options)
+
+
+def _discriminator(s: TrialSettings, styles: int) -> nn.Module:
+    d = s.discriminator
+    if isinstance(d, Zi2ziDiscriminator):
+        return Zi2ziDiscriminatorNetwork(d, image_size=s.data.image_size, channels=s.data.channels, styles=styles)
+    if isinstance(d, DcganDiscriminator):
+        return DcganDiscriminatorNetwork(d, image_size=s.data.image_size, channels=s.data.channels)
+    return call(d.kind, nn.Module, image_size=s.data.image_size, channels=s.data.channels, styles=styles, **d.options)
+
+
+def build_pair(settings: TrialSettings, *, styles: int, block: str) -> Pair:
+    """Build both networks of a trial with the initial weights of the block.
+
+    Args:
+        settings: The arm's.
+        styles: Number of styles in the data.
+        block: The block's key; arms of one block share every parameter of equal name and shape, bit for bit.
+
+    Raises:
+        ValueError: The settings do not fit together, said with the shapes.
+    """
+    built = {}
+    for net, build in (("generator", _generator), ("discriminator", _discriminator)):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seeded_build(block, net))
+            built[net] = build(settings, styles)
+        initialise(built[net], getattr(settings, net).init, net=net, block=block)
+    which = getattr(settings.discriminator, "spectral_norm", "none")
+    spectrally_normalise(built["discriminator"], which, net="discriminator", block=block)
+    return Pair(**built)

@@ -1,0 +1,317 @@
+"""The settings of data, networks and training: each field, at any depth, is a possible axis of a study."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Strict, Tag, model_validator
+
+Integer = Annotated[int, Strict()]
+Real = Annotated[float, Strict()]
+Text = Annotated[str, Strict()]
+Flag = Annotated[bool, Strict()]
+Count = Annotated[int, Strict(), Field(ge=1)]
+Share = Annotated[float, Strict(), Field(ge=0.0, le=1.0)]
+
+DOOR = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
+"""The form of a user's own part, ``package.module:function``."""
+
+
+class Settings(BaseModel):
+    """A frozen group of settings; unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+def _kind(value: Any) -> str | None:
+    """Return the tag of a group by its ``kind``; ``package.module:function`` is tagged ``custom``."""
+    kind = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
+    return "custom" if isinstance(kind, str) and re.match(DOOR, kind) else kind
+
+
+# ---- data -----------------------------------------------------------------------------------------------------------
+
+
+class ImageSettings(Settings):
+    """What every data set has in common."""
+
+    image_size: Annotated[int, Strict(), Field(ge=4, le=1024)] = 32
+    """Height and width in pixels; a power of two."""
+    channels: Literal[1, 3] = 1
+    """1 for grey, 3 for colour."""
+    holdout: Annotated[float, Strict(), Field(gt=0.0, lt=1.0)] = 0.2
+    """Share kept out of training, on which every metric is computed."""
+
+    @model_validator(mode="after")
+    def _power_of_two(self) -> ImageSettings:
+        size = self.image_size
+        if size & (size - 1):
+            below = 1 << (size.bit_length() - 1)
+            raise ValueError(f"image_size: {size} is no power of two; the nearest are {below} and {2 * below}")
+        return self
+
+
+class Glyphs(ImageSettings):
+    """The same characters rendered from a source font and from target fonts."""
+
+    kind: Literal["glyphs"] = "glyphs"
+    source: Text = "DejaVuSans"
+    """A font that matplotlib ships, by name, or the path of a TTF, OTF or TTC file (`file.ttc#1` for its second face)."""
+    targets: Annotated[tuple[Text, ...], Field(min_length=1)] = ("DejaVuSerif",)
+    """Fonts to learn; each is a style."""
+    characters: Text = "shared-letters"
+    """A named set (shared-letters, latin, greek, cyrillic, kana, gb2312-1 …), the path of a text file, or the characters themselves."""
+    margin: Annotated[float, Strict(), Field(ge=0.0, lt=0.5)] = 0.06
+    """Empty share of the canvas on each side."""
+    augment: Literal["none", "zi2zi"] = "none"
+    """zi2zi's augmentation of training pairs: joint enlargement by up to 5 %, random crop, occasional blur."""
+
+
+class Pairs(ImageSettings):
+    """zi2zi's own formats: a folder of LABEL_NUMBER.jpg|png pairs side by side, or its packed .obj files."""
+
+    kind: Literal["pairs"] = "pairs"
+    path: Text
+    """A folder of pictures (left half target, right half source), or a folder or file of `train.obj` and `val.obj`."""
+    holdout: Annotated[float, Strict(), Field(gt=0.0, lt=1.0)] = 0.1
+    augment: Literal["none", "zi2zi"] = "none"
+
+
+class Images(ImageSettings):
+    """A tree of image files without pairs: CelebA's folder, or anything that ImageFolder reads."""
+
+    kind: Literal["images"] = "images"
+    path: Text
+    channels: Literal[1, 3] = 3
+    image_size: Annotated[int, Strict(), Field(ge=4, le=1024)] = 64
+    limit: Count | None = None
+    """Use only so many images, taken in the order of their content hashes."""
+    augment: Literal["none", "flip"] = "none"
+
+
+class Faces(ImageSettings):
+    """The 100 real faces of scikit-image's `lfw_subset`, 25 x 25 grey: a DCGAN study with no download."""
+
+    kind: Literal["faces"] = "faces"
+    augment: Literal["none", "flip"] = "none"
+
+
+class CustomData(ImageSettings):
+    """A user's own data set, `package.module:function`."""
+
+    kind: Annotated[str, Field(pattern=DOOR)]
+    options: dict[str, Any] = {}
+    """Passed to the function as keyword arguments."""
+    augment: Literal["none"] = "none"
+
+
+DataSettings = Annotated[
+    Annotated[Glyphs, Tag("glyphs")]
+    | Annotated[Pairs, Tag("pairs")]
+    | Annotated[Images, Tag("images")]
+    | Annotated[Faces, Tag("faces")]
+    | Annotated[CustomData, Tag("custom")],
+    Discriminator(_kind),
+]
+
+# ---- networks -------------------------------------------------------------------------------------------------------
+
+Norm = Literal["batch", "instance", "layer", "none"]
+Activation = Literal["leaky_relu", "relu"]
+Init = Literal["normal", "kaiming", "default"]
+
+
+class Innermost(Settings):
+    """The innermost level of the U-Net (post 003)."""
+
+    down_stride: Literal[1, 2] = 2
+    up_stride: Literal[1, 2] = 2
+    compensation: Literal["none", "interpolate", "upsample"] = "none"
+    """How the map meets its skip again when the strides changed its size: not at all, bilinear resizing, or an upsample layer and conv."""
+
+
+class UNet(Settings):
+    """zi2zi's U-Net with a style embedding at the bottleneck."""
+
+    kind: Literal["unet"] = "unet"
+    channels: Count = 64
+    """Channels of the outermost level; deeper levels have 2, 4, 8, 8 … times as many."""
+    levels: Count | None = None
+    """Number of down-samplings; as many as lead to a 1x1 bottleneck unless given."""
+    style_channels: Count = 128
+    norm: Norm = "batch"
+    down_activation: Activation = "leaky_relu"
+    up_activation: Activation = "relu"
+    dropout: Share = 0.5
+    """On the up path of the levels between the innermost and the one of 4 times the channels."""
+    innermost: Innermost = Innermost()
+    upsampling: Literal["transposed", "resize", "pixel_shuffle"] = "transposed"
+    refine: Flag = False
+    """A 3x3 convolution after each up-sampling."""
+    skip_attention: Flag = False
+    """An attention gate on each skip (Oktay 2018, arXiv:1804.03999)."""
+    init: Init = "normal"
+
+
+class DcganGenerator(Settings):
+    """DCGAN's generator (Radford 2015, arXiv:1511.06434) as in post 004."""
+
+    kind: Literal["dcgan"] = "dcgan"
+    channels: Count = 64
+    latent: Count = 100
+    norm: Norm = "batch"
+    activation: Activation = "relu"
+    last_norm: Flag = False
+    """A norm on the last layer too (claim 004-5)."""
+    init: Init = "normal"
+
+
+class CustomNetwork(Settings):
+    """A user's own network, `package.module:function`."""
+
+    kind: Annotated[str, Field(pattern=DOOR)]
+    options: dict[str, Any] = {}
+    latent: Count | None = None
+    init: Init = "default"
+
+
+GeneratorSettings = Annotated[
+    Annotated[UNet, Tag("unet")] | Annotated[DcganGenerator, Tag("dcgan")] | Annotated[CustomNetwork, Tag("custom")],
+    Discriminator(_kind),
+]
+
+
+class Blur(Settings):
+    """A fixed Gaussian blur in the discriminator (posts 000 and 002)."""
+
+    position: Literal["none", "input", "hidden", "features", "output"] = "none"
+    """On the input, after every hidden layer, on the last hidden map only, or on the map that the heads read."""
+    kernel_size: Literal[1, 3, 5, 7, 9] = 5
+    sigma: Annotated[float, Strict(), Field(gt=0.0)] = 1.0
+    """Standard deviation in pixels."""
+    fade: Share = 0.0
+    """Share of the training over which sigma shrinks to nothing; 0 keeps the blur throughout."""
+
+
+class FinalConv(Settings):
+    """The discriminator's last convolution, onto one channel (post 000)."""
+
+    kernel_size: Literal[0, 1, 3, 5] = 5
+    """0 leaves it out."""
+    in_channels: Count | None = None
+    """Channels it is built for; those of the map before it unless given (post 000 writes 1)."""
+
+
+class CommonDiscriminator(Settings):
+    """What the built-in discriminators have in common."""
+
+    channels: Count = 64
+    norm: Norm = "batch"
+    activation: Activation = "leaky_relu"
+    spectral_norm: Literal["none", "unnormalised", "convs", "convs+heads"] = "none"
+    """Miyato 2018, arXiv:1802.05957: on no layer, on convolutions that no norm follows, on all of them, and on the linear heads too."""
+    blur: Blur = Blur()
+    init: Init = "normal"
+
+
+class Zi2ziDiscriminator(CommonDiscriminator):
+    """zi2zi's discriminator of (source, image): real or fake, and which style."""
+
+    kind: Literal["zi2zi"] = "zi2zi"
+    layers: Literal[3, 4] = 4
+    """Hidden layers; the fourth keeps the size and is the one that post 000 drops."""
+    final_channels: Count | None = None
+    """Output channels of the last hidden layer; 8 times `channels` (4 times with 3 layers) unless given."""
+    final_conv: FinalConv = FinalConv()
+    head: Literal["linear", "mean"] = "linear"
+    """Linear heads on the flattened map, or the mean of the map (patch style; no category head)."""
+    head_channels: Count | None = None
+    """Channels the heads are built for; those of the map unless given (post 000 resets them to 1)."""
+
+
+class DcganDiscriminator(CommonDiscriminator):
+    """DCGAN's discriminator as in post 004."""
+
+    kind: Literal["dcgan"] = "dcgan"
+
+
+DiscriminatorSettings = Annotated[
+    Annotated[Zi2ziDiscriminator, Tag("zi2zi")]
+    | Annotated[DcganDiscriminator, Tag("dcgan")]
+    | Annotated[CustomNetwork, Tag("custom")],
+    Discriminator(_kind),
+]
+
+# ---- training -------------------------------------------------------------------------------------------------------
+
+
+class Loss(Settings):
+    """The adversarial loss and the weights of the others; those that a pair of networks has no use for are ignored."""
+
+    kind: Literal["bce", "sigmoid_bce", "hinge", "lsgan", "wgan_gp"] = "bce"
+    """`bce` works on logits; `sigmoid_bce` is the posts' Sigmoid followed by BCELoss, which saturates."""
+    l1: Annotated[float, Strict(), Field(ge=0.0)] = 100.0
+    category: Annotated[float, Strict(), Field(ge=0.0)] = 1.0
+    constant: Annotated[float, Strict(), Field(ge=0.0)] = 15.0
+    gradient_penalty: Annotated[float, Strict(), Field(ge=0.0)] = 10.0
+    """Weight of WGAN-GP's penalty (Gulrajani 2017, arXiv:1704.00028)."""
+    real_and_fake: Literal["separate", "joint", "concat"] = "separate"
+    """Two backward passes, one over the summed loss, or one batch of both (which changes BatchNorm's statistics)."""
+
+
+class Optimizer(Settings):
+    """The optimiser of both networks."""
+
+    kind: Literal["adam", "adamw"] = "adam"
+    lr: Annotated[float, Strict(), Field(gt=0.0)] = 2.0e-4
+    lr_discriminator: Annotated[float, Strict(), Field(gt=0.0)] | None = None
+    """The discriminator's own; `lr` unless given."""
+    betas: tuple[Share, Share] = (0.5, 0.999)
+    weight_decay: Annotated[float, Strict(), Field(ge=0.0)] = 0.0
+
+
+class Schedule(Settings):
+    """The learning rate over the training."""
+
+    kind: Literal["constant", "linear", "cosine", "halving"] = "constant"
+    every: Annotated[float, Strict(), Field(gt=0.0, le=1.0)] = 0.2
+    """Share of the training after which `halving` (zi2zi's) halves the rate, again and again."""
+    floor: Share = 0.2
+    """Smallest rate as a share of the first; zi2zi's 2e-4 of 1e-3."""
+
+
+class Training(Settings):
+    """The loop."""
+
+    steps: Count = 1000
+    batch_size: Annotated[int, Strict(), Field(ge=2)] = 16
+    discriminator_steps: Count = 1
+    generator_steps: Count = 2
+    """Generator updates a step; 2 is zi2zi's."""
+    loss: Loss = Loss()
+    optimizer: Optimizer = Optimizer()
+    schedule: Schedule = Schedule()
+    ema: Annotated[float, Strict(), Field(ge=0.0, lt=1.0)] = 0.0
+    """Decay of the moving average of the generator's weights that is measured; 0 measures the weights themselves."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    channels_last: Flag = True
+
+
+class Failures(Settings):
+    """When a trial counts as failed; written down before it is run."""
+
+    loss_limit: Annotated[float, Strict(), Field(gt=0.0)] = 1.0e4
+    """Diverged: a loss beyond this in absolute value, or not finite, or images not finite."""
+    diversity_floor: Annotated[float, Strict(), Field(ge=0.0, lt=1.0)] = 0.1
+    """Collapsed: the samples' mean pairwise distance, as a share of the held-out images' own, at the horizon."""
+
+
+class TrialSettings(Settings):
+    """All that one trial is a function of, beside its block and the data."""
+
+    data: DataSettings = Glyphs()
+    generator: GeneratorSettings = UNet()
+    discriminator: DiscriminatorSettings = Zi2ziDiscriminator()
+    training: Training = Training()
+    failures: Failures = Failures()
