@@ -1,0 +1,20 @@
+"""Values of matched blocks in, verdicts out; works on any table of unit, arm and value."""
+
+from harness.analysis.contrasts import analyse, false_discovery, next_look
+from harness.analysis.looks import boundaries
+from harness.analysis.results import Analysis, Contrast
+from harness.analysis.verdicts import VERDICTS, Margin, Verdict
+from harness.analysis.words import render
+
+__all__ = [
+    "VERDICTS",
+    "Analysis",
+    "Contrast",
+    "Margin",
+    "Verdict",
+    "analyse",
+    "boundaries",
+    "false_discovery",
+    "next_look",
+    "render",
+]

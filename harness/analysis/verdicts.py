@@ -1,0 +1,135 @@
+"""Verdicts, margins, and the one rule that turns intervals into verdicts."""
+
+from __future__ import annotations
+
+import enum
+import math
+import re
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from harness.errors import DataError
+
+Better = Literal["lower", "higher"]
+Scale = Literal["log", "raw"]
+
+
+class Verdict(enum.StrEnum):
+    """What a contrast came to."""
+
+    HELPS = "helps"
+    HURTS = "hurts"
+    EQUIVALENT = "equivalent"
+    """The difference was shown to be smaller than the margin."""
+    NEGLIGIBLE = "negligible"
+    """There is a difference, and it was shown to be smaller than the margin."""
+    INCONCLUSIVE = "inconclusive"
+    NO_OP = "no-op"
+    """Proved before training, or every difference is exactly 0 in two or more blocks."""
+    INVALID = "invalid"
+    """The arm cannot be built; only the caller can know."""
+
+
+VERDICTS: tuple[Verdict, ...] = tuple(Verdict)
+"""All verdicts, in the order in which people's tables list them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Margin:
+    """The smallest difference that matters, as it was written down before the first trial."""
+
+    value: float
+    """A share when `relative` (0.1 is 10 %), else a difference on the scale of the analysis; greater than 0."""
+    relative: bool
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.value) and self.value > 0):
+            raise DataError(f"margin: {self.value} found; a number greater than 0 is needed, such as 0.6 or 10%")
+
+    @classmethod
+    def parse(cls, text: str | float | Margin | None) -> Margin | None:
+        """Return the margin that a person wrote: ``"10%"``, ``"0.6"``, ``0.6``, or None for no margin.
+
+        Raises:
+            DataError: The text is neither a positive number nor a positive percentage.
+
+        Example:
+            >>> Margin.parse("10%")
+            Margin(value=0.1, relative=True)
+        """
+        if text is None or isinstance(text, Margin):
+            return text
+        found = re.fullmatch(r"\s*(?:±|\+-|\+/-)?\s*([0-9.]+(?:e[+-]?[0-9]+)?)\s*(%?)\s*", str(text), re.IGNORECASE)
+        if found is None or isinstance(text, bool):
+            raise DataError(f"margin: {text!r} found; write a difference such as 0.6, or a share such as 10%")
+        try:
+            number = float(found[1])
+        except ValueError:
+            raise DataError(f"margin: {text!r} found; write a difference such as 0.6, or a share such as 10%") from None
+        return cls(number / 100, relative=True) if found[2] else cls(number, relative=False)
+
+    def times(self, factor: float) -> Margin:
+        """Return the margin multiplied; half of 10 % is 5 %, whatever the scale."""
+        return Margin(self.value * factor, self.relative)
+
+    def on(self, scale: Scale, baseline_mean: float) -> float:
+        """Return the half-width of the margin on the scale of the differences.
+
+        A share on the log scale is ±log(1 + share), so 25 % is ±log 1.25; a share on the raw scale is that share of
+        the absolute value of `baseline_mean`, the mean of the baseline. A plain number is taken as it is.
+
+        Raises:
+            DataError: A share of a mean of 0 was asked for.
+        """
+        if not self.relative:
+            return self.value
+        if scale == "log":
+            return math.log1p(self.value)
+        if not (math.isfinite(baseline_mean) and baseline_mean != 0):
+            raise DataError(
+                f"margin: {self} of a baseline whose mean is {baseline_mean:g}; give an absolute margin such as 0.6"
+            )
+        return self.value * abs(baseline_mean)
+
+    def __str__(self) -> str:
+        return f"{self.value * 100:.6g}%" if self.relative else f"{self.value:.6g}"
+
+
+def classify(
+    low: ArrayLike,
+    high: ArrayLike,
+    inner_low: ArrayLike,
+    inner_high: ArrayLike,
+    *,
+    margin: float | None,
+    better: Better,
+) -> NDArray[Any]:
+    """Return a verdict for each pair of intervals on differences arm - baseline, arrays of equal shape.
+
+    The outer interval (`low`, `high`) answers "different from 0?", the inner one "smaller than the margin?". For a
+    fixed number of blocks they have level 1 - alpha and 1 - 2 alpha (two one-sided tests, Schuirmann 1987); at
+    scheduled looks both are the repeated confidence interval (Jennison & Turnbull 1989). NaN bounds mean that nothing
+    is known.
+
+    Args:
+        low: Lower bound of the outer interval.
+        high: Upper bound of the outer interval.
+        inner_low: Lower bound of the inner interval.
+        inner_high: Upper bound of the inner interval.
+        margin: Half-width of the margin on the same scale; without one nothing is equivalent or negligible.
+        better: Which direction of the metric is better.
+    """
+    low, high, inner_low, inner_high = (np.asarray(bound, float) for bound in (low, high, inner_low, inner_high))
+    above, below = low > 0, high < 0
+    limit = math.nan if margin is None else margin
+    inside = (inner_low > -limit) & (inner_high < limit)
+    up, down = (Verdict.HURTS, Verdict.HELPS) if better == "lower" else (Verdict.HELPS, Verdict.HURTS)
+    picked = np.select(
+        [inside & (above | below), inside, above, below],
+        [Verdict.NEGLIGIBLE.value, Verdict.EQUIVALENT.value, up.value, down.value],
+        Verdict.INCONCLUSIVE.value,
+    )
+    return np.asarray(picked)
