@@ -1,0 +1,144 @@
+"""From images to features: extractors by name, and real features kept with their statistics."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from harness.errors import HarnessError
+from harness.metrics.cache import Arrays, kept
+from harness.metrics.extractors.identity import feature_id_of
+from harness.metrics.statistics import Statistics
+
+EXTRACTORS = MappingProxyType(
+    {
+        "efficientnet": "harness.metrics.extractors.efficientnet",
+        "inception": "harness.metrics.extractors.inception",
+        "ocr": "harness.metrics.extractors.ocr",
+        "random": "harness.metrics.extractors.random_convolutions",
+    }
+)
+"""Modules with ``features(images) -> (N, d)`` and ``feature_id() -> str``."""
+BATCH = 32
+"""Images per call of an extractor: fastest on one thread, and fixed, because the last bits depend on it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extractor:
+    """A network that turns images (N, C, H, W) in [0, 1] into features (N, d)."""
+
+    name: str
+    feature_id: str
+    """Hash of weights and preprocessing."""
+    function: Callable[[Tensor], Tensor]
+    identified: bool = True
+    """The identity covers the weights, so features may be kept on disk."""
+
+    def extract(self, images: Tensor) -> Tensor:
+        """Return the features (N, d), float32 on the CPU, of images (N, C, H, W) in [0, 1].
+
+        Raises:
+            HarnessError: The extractor gave no table of finite numbers.
+        """
+        parts = []
+        for batch in images.split(BATCH):
+            part = torch.as_tensor(self.function(batch))
+            if part.ndim != 2 or len(part) != len(batch) or not bool(torch.isfinite(part).all()):
+                shape = tuple(part.shape)
+                raise HarnessError(
+                    f"features {self.name!r}: gave {shape} for {len(batch)} images; finite (N, d) is needed"
+                )
+            parts.append(part.detach().to("cpu", torch.float32))
+        return torch.cat(parts)
+
+
+def extractor_named(name: str) -> Extractor:
+    """Return the extractor of this name, or the user's ``package.module:function``.
+
+    A user's function takes images (N, C, H, W), float32 in [0, 1], and returns (N, d) numbers. Its identity is a hash
+    of its source file. Weights do not show in that: give the function an attribute ``identity`` (a text, such as a
+    checksum of them), and real features are also kept on disk.
+
+    Raises:
+        HarnessError: No such extractor, or the function cannot be imported.
+        MissingExtraError: A package or weights file is not there; the message says how to get it.
+    """
+    if name in EXTRACTORS:
+        module = importlib.import_module(EXTRACTORS[name])
+        return Extractor(name=name, feature_id=module.feature_id(), function=module.features)
+    function = imported(name, "features")
+    identity = getattr(function, "identity", None)
+    source = inspect.getsourcefile(inspect.unwrap(function)) if inspect.isroutine(function) else None
+    files = (Path(source),) if source else ()
+    key = feature_id_of(name.rpartition(":")[2], f"{name} {identity}", *files)
+    return Extractor(name=name, feature_id=key, function=function, identified=identity is not None)
+
+
+def imported(name: str, where: str) -> Callable[..., Any]:
+    """Return the function that ``package.module:function`` names.
+
+    Raises:
+        HarnessError: It cannot be imported, or is not there.
+    """
+    module, _, attribute = name.partition(":")
+    try:
+        function: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise HarnessError(
+            f"{where}: {name!r} cannot be imported ({error}); package.module:function is needed"
+        ) from error
+    if not callable(function):
+        raise HarnessError(f"{where}: {name!r} is a {type(function).__name__}; a function is needed")
+    return function
+
+
+class RealFeatures:
+    """Features of the real images, with their statistics and floors, kept on disk where there is a folder."""
+
+    def __init__(self, extractor: Extractor, images: Tensor, *, real_id: str, folder: Path | None) -> None:
+        self.feature_id = extractor.feature_id
+        self._folder = folder if extractor.identified else None
+        self._key = (real_id, tuple(images.shape), extractor.feature_id)
+        self._found: Arrays = kept(self._folder, (*self._key, "features 1"), lambda: _of(extractor.extract(images)))
+
+    @functools.cached_property
+    def values(self) -> Tensor:
+        """Features (N, d), float32."""
+        return torch.from_numpy(self._found["values"])
+
+    @functools.cached_property
+    def statistics(self) -> Statistics:
+        """Count, mean and scatter."""
+        if "root" not in self._found:
+            return Statistics.of(self.values)
+        mean, root = (torch.from_numpy(self._found[name]) for name in ("mean", "root"))
+        return Statistics(count=len(self.values), mean=mean, root=root)
+
+    def number(self, name: str, compute: Callable[[], float | None]) -> float | None:
+        """Return a number found from the real features alone, such as a floor."""
+        found = kept(self._folder, (*self._key, name), lambda: {"number": np.array(_or_nan(compute()))})
+        number = float(found["number"])
+        return None if np.isnan(number) else number
+
+
+def _or_nan(number: float | None) -> float:
+    return float("nan") if number is None else number
+
+
+def _of(values: Tensor) -> Arrays:
+    """Return features, and their statistics where these are smaller than the features and took a QR to find."""
+    arrays = {"values": values.numpy()}
+    if len(values) > values.shape[1]:
+        statistics = Statistics.of(values)
+        arrays |= {"mean": statistics.mean.numpy(), "root": statistics.root.numpy()}
+    return arrays

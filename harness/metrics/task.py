@@ -1,0 +1,82 @@
+"""What a metric's function gets and gives: an evaluation with shared features, and a value with floor and noise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from harness.metrics.catalogue import Metric
+from harness.metrics.evaluation import Evaluation, content_id
+from harness.metrics.features import Extractor, RealFeatures, extractor_named
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Value:
+    """What a metric's function returns; the fields are those of `harness.metrics.Measurement`."""
+
+    value: float | None
+    floor: float | None = None
+    bias: float | None = None
+    standard_error: float | None = None
+    evaluation_sd: float | None = None
+    n_real: int | None = None
+    """Real images that were used, where not all were."""
+    n_fake: int | None = None
+    """Generated images that were used, where not all were."""
+    feature_id: str | None = None
+    """Identity of a network that the metric brings itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Task:
+    """One metric of one evaluation, with what the metrics of the same call share."""
+
+    metric: Metric
+    evaluation: Evaluation
+    shared: dict[tuple[str, ...], Any]
+    """Found so far, by what it is."""
+
+    def once(self, key: tuple[str, ...], compute: Callable[[], Any]) -> Any:
+        """Return what is stored under this key, computing it the first time."""
+        if key not in self.shared:
+            self.shared[key] = compute()
+        return self.shared[key]
+
+    def extractor(self) -> Extractor:
+        """Return the metric's extractor."""
+        name = self.metric.features
+        if name is None:
+            raise ValueError(f"{self.metric.name}: has no features")
+        extractor: Extractor = self.once(("extractor", name), lambda: extractor_named(name))
+        return extractor
+
+    def fake_features(self) -> Tensor:
+        """Return the features (M, d) of the generated images, float32."""
+        extractor = self.extractor()
+        features: Tensor = self.once(("fake", extractor.name), lambda: extractor.extract(self.evaluation.fake))
+        return features
+
+    def real_features(self) -> RealFeatures:
+        """Return the features of the real images with their statistics."""
+        extractor = self.extractor()
+        real: RealFeatures = self.once(
+            ("real", extractor.name), lambda: self.kept_features(self.evaluation.real, self._real_id())
+        )
+        return real
+
+    def kept_features(self, images: Tensor, images_id: str) -> RealFeatures:
+        """Return the features of images that do not change from one evaluation to the next."""
+        return RealFeatures(self.extractor(), images, real_id=images_id, folder=self.evaluation.cache)
+
+    def _real_id(self) -> str:
+        return self.evaluation.real_id or content_id(self.evaluation.real)
+
+
+def averaged(each: np.ndarray[Any, Any]) -> Value:
+    """Return the mean of one number per pair (N,), with its standard error where there are two or more."""
+    error = float(each.std(ddof=1) / len(each) ** 0.5) if len(each) > 1 else None
+    return Value(value=float(each.mean()), standard_error=error, evaluation_sd=error)
