@@ -1,0 +1,79 @@
+"""What every data set becomes: two splits of uint8 images, the styles they come in, and the hash of it all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """One part of a data set: training or held-out."""
+
+    target: Tensor
+    """uint8 (N, C, H, W): the images to learn, 0 black and 255 white."""
+    source: Tensor | None
+    """uint8 (N, C, H, W): what each target is made from; None for images without pairs."""
+    style: Tensor
+    """int64 (N,): index into the data set's styles."""
+    labels: tuple[str, ...]
+    """N texts for people: the character, or the name of the file."""
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Training and held-out images; equal for every arm and block of a study."""
+
+    train: Split
+    heldout: Split
+    styles: tuple[str, ...]
+    """What a style index stands for: a font, or a label of zi2zi's files."""
+    hash: str
+    """sha256 of pixels, styles, labels and split, as 64 hex digits; knows no path, no machine and no order of files."""
+    notes: tuple[str, ...] = ()
+    """Sentences for people: what was dropped, and why."""
+
+    @classmethod
+    def of(cls, train: Split, heldout: Split, styles: tuple[str, ...], notes: tuple[str, ...] = ()) -> Dataset:
+        """Return the data set of two splits, with its hash."""
+        return cls(train, heldout, styles, content_hash(train, heldout, styles), notes)
+
+    @property
+    def paired(self) -> bool:
+        """Whether every target has a source."""
+        return self.train.source is not None
+
+    @property
+    def channels(self) -> int:
+        """1 for grey, 3 for colour."""
+        return int(self.train.target.shape[1])
+
+    @property
+    def image_size(self) -> int:
+        """Height and width in pixels."""
+        return int(self.train.target.shape[2])
+
+
+def content_hash(train: Split, heldout: Split, styles: tuple[str, ...]) -> str:
+    """Return the sha256 of all that training and measuring can see, as 64 hex digits."""
+    digest = hashlib.sha256()
+    for name, split in (("train", train), ("heldout", heldout)):
+        tensors = {"target": split.target, "source": split.source, "style": split.style}
+        shapes = {key: None if tensor is None else list(tensor.shape) for key, tensor in tensors.items()}
+        digest.update(json.dumps([name, styles, split.labels, shapes]).encode())
+        for tensor in tensors.values():
+            if tensor is not None:
+                digest.update(tensor.contiguous().cpu().numpy().data)
+    return digest.hexdigest()
+
+
+def stack_styles(counts: int, styles: int) -> Tensor:
+    """Return int64 (counts * styles,): 0, 1, …, styles - 1 for each of `counts` items in turn."""
+    return torch.arange(styles).repeat(counts)
