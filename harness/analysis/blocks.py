@@ -19,6 +19,7 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 FAILED_WORDS = frozenset({"true", "yes", "1", "failed", "diverged", "collapsed", "timeout", "oom"})
+NUMBER = re.compile(r"[+-]?[0-9]+([.][0-9]*)?(e[+-]?[0-9]+)?", re.IGNORECASE)
 FINE_WORDS = frozenset({"false", "no", "0", "", "complete", "ok"})
 
 
@@ -109,7 +110,7 @@ def label(value: Any) -> str:
 
 def natural_key(value: Any) -> tuple[Any, ...]:
     """Sort key under which 2 comes before 10 and ``seed2`` before ``seed10``."""
-    if isinstance(value, int | float | np.number):
+    if isinstance(value, int | float | np.number) or NUMBER.fullmatch(str(value)):
         return (0, float(value), "")
     parts = re.split(r"(\d+)", str(value))
     return (1, 0.0, tuple((int(part), "") if part.isdigit() else (-1, part) for part in parts))
