@@ -2,57 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from harness.analysis.phrases import aligned, between, change, number, p_text, percent
 from harness.analysis.results import Analysis, Contrast
 from harness.analysis.verdicts import Scale, Verdict
-
-
-def number(value: float | None, digits: int = 3) -> str:
-    """Return a number with a few significant digits, a dash for null."""
-    return "-" if value is None else f"{value:.{digits}g}"
-
-
-def percent(share: float) -> str:
-    """Return a share as a percentage that is never a misleading 0."""
-    size = abs(share) * 100
-    return f"{size:.0f} %" if size >= 10 else f"{size:.2g} %"
-
-
-def p_text(p: float | None) -> str:
-    """Return a p value as tables print it."""
-    if p is None:
-        return "-"
-    return "< 0.0001" if p < 1e-4 else f"{p:.2g}"
-
-
-def change(value: float | None, scale: Scale) -> str:
-    """Return a difference in words: ``12 % lower`` on the log scale, ``0.3 higher`` on the raw scale."""
-    if value is None:
-        return "unknown"
-    if value == 0:
-        return "no change"
-    side = "higher" if value > 0 else "lower"
-    if scale == "raw":
-        return f"{number(abs(value))} {side}"
-    if abs(value) >= math.log(2):
-        return f"{number(math.exp(min(abs(value), 700.0)))} times {side}"
-    return f"{percent(math.expm1(value))} {side}"
-
-
-def between(low: float | None, high: float | None, scale: Scale) -> str:
-    """Return an interval in words: ``between 12 % lower and 3 % higher``."""
-    if low is None or high is None:
-        return "anything"
-    first, second = change(low, scale), change(high, scale)
-    if high < 0:
-        first, second = second, first
-    shared = first.rsplit(" ", 1)[-1]
-    if shared in ("lower", "higher") and second.endswith(f" {shared}") and ("times" in first) == ("times" in second):
-        first = first.removesuffix(f" {shared}").removesuffix(" times")
-    return f"between {first} and {second}"
 
 
 def sentence(c: Contrast, analysis: Analysis, contrasts: int) -> str:
@@ -185,18 +140,12 @@ def contrast_rows(document: Mapping[str, Any]) -> list[tuple[str, ...]]:
     return rows
 
 
-def aligned(rows: Sequence[Sequence[str]]) -> str:
-    """Return rows as lines with columns of equal width, a rule under the head."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join([lines[0], "  ".join("─" * width for width in widths), *lines[1:]])
-
-
 def render(analysis: Analysis | Mapping[str, Any]) -> str:
-    """Return the people's text of an analysis or of its document: a table, then one sentence a contrast, then notes."""
+    """Return the people's text of an analysis, or of a document of `compare`: tables, sentences, notes."""
     document = analysis.to_dict() if isinstance(analysis, Analysis) else analysis
     margin = f"margin {document['margin']}" if document["margin"] else "no margin, so nothing can be called equivalent"
-    head = f"{document['metric']} ({document['better']} is better), against '{document['baseline']}', {margin}"
+    against = f", against '{document['baseline']}'" if document["baseline"] is not None else ", factorial effects"
+    head = f"{document['metric']} ({document['better']} is better){against}, {margin}"
     if document["looks"]:
         head += f", looks at {', '.join(map(str, document['looks']))} blocks"
     if document["family"] == "exploratory":
@@ -204,6 +153,65 @@ def render(analysis: Analysis | Mapping[str, Any]) -> str:
     parts = [head]
     if document["contrasts"]:
         parts += [aligned(contrast_rows(document)), "\n".join(c["sentence"] for c in document["contrasts"])]
+    effects = document.get("effects")
+    if effects:
+        parts += [aligned(effect_rows(effects, document["scale"])), "\n".join(effect_sentences(document))]
     if document["notes"]:
         parts.append("\n".join(document["notes"]))
     return "\n\n".join(parts)
+
+
+EFFECT_HEAD = ("term", "effect", "interval", "sum of squares", "df", "p", "p (Holm)", "verdict", "same as")
+
+
+def effect_rows(effects: Sequence[Mapping[str, Any]], scale: Scale) -> list[tuple[str, ...]]:
+    """Return the table of effects as text cells, head first, from `Factorial.to_dict`."""
+    rows: list[tuple[str, ...]] = [EFFECT_HEAD]
+    for e in effects:
+        low, high = e["ci"]["low"], e["ci"]["high"]
+        rows.append(
+            (
+                e["term"],
+                "-" if e["estimate"] is None else change(e["estimate"], scale),
+                "-" if low is None else between(low, high, scale).removeprefix("between ").replace(" and ", " to "),
+                number(e["sum_of_squares"], 6),
+                str(e["df"]),
+                p_text(e["p_value"]),
+                p_text(e["p_holm"]),
+                e["verdict"] or "-",
+                ", ".join(e["aliases"]) or "-",
+            )
+        )
+    return rows
+
+
+def effect_sentences(document: Mapping[str, Any]) -> list[str]:
+    """Return one sentence for each main effect and one for the interactions that stand out at the error rate."""
+    design, scale, alpha = document["factorial"], document["scale"], document["alpha"]
+    told = []
+    for e in document["effects"]:
+        stands_out = e["p_value"] is not None and e["p_value"] <= alpha
+        if e["term"] in design["factors"]:
+            levels = design["factors"][e["term"]]
+            told.append(_main_effect(e, levels, scale, document["metric"], stands_out))
+        elif stands_out:
+            first, *others = e["term"].split(":")
+            told.append(f"What '{first}' does depends on {' and '.join(map(repr, others))} ({p_words(e['p_value'])}).")
+        if stands_out and e["aliases"]:
+            told.append(f"This design cannot tell {e['term']} from {', '.join(e['aliases'])}.")
+    return told
+
+
+def _main_effect(e: Mapping[str, Any], levels: Sequence[str], scale: Scale, metric: str, stands_out: bool) -> str:
+    if e["estimate"] is None:
+        means = ", ".join(f"{x['level']} {change(x['difference'], scale)}" for x in e["levels"][1:])
+        lead = "The levels differ" if stands_out else "No difference established"
+        return f"'{e['term']}': {lead} in {metric}; against {levels[0]}: {means} ({p_words(e['p_value'])})."
+    found = f"{metric} is {change(e['estimate'], scale)} with {levels[1]} than with {levels[0]}, averaged over the rest"
+    verdict = e["verdict"] or ("stands out" if stands_out else "inconclusive")
+    return f"'{e['term']}' {verdict}: {found} ({p_words(e['p_value'])})."
+
+
+def p_words(p: float | None) -> str:
+    """Return a p value for the end of a sentence."""
+    return "no p value" if p is None else f"p {'' if p < 1e-4 else '= '}{p_text(p)}"
