@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 BIAS_FACTOR = 4
 """The first-order bias is reported from this many images per feature on; below, it is far off."""
+MOST_PULLS = 10_000
+"""Images up to which the evaluation noise of a distance is computed."""
 SPLITS = 8
 """Random halvings over which a floor is averaged, fewer above 500 images, where it varies less."""
 
@@ -133,14 +135,21 @@ def fid(task: Task) -> Value:
     if min(n, m) < 2:
         raise DataError(f"{task.metric.name}: {n} real and {m} generated images; at least 2 of each are needed")
     statistics = Statistics.of(fake)
-    pulls = influences(real.statistics, fake)
     spectrum_known = min(n, m) >= BIAS_FACTOR * fake.shape[1]
     return Value(
         value=frechet_distance(real.statistics, statistics),
         floor=real.number(f"floor-{n}-{m}-{task.evaluation.seed}", lambda: _floor(task, n, m)),
         bias=real.number(f"bias-{n}-{m}", lambda: _bias(task, n, m)) if spectrum_known else None,
-        evaluation_sd=float(pulls.std() / m**0.5),
+        evaluation_sd=_noise(task, statistics) if max(n, m) <= MOST_PULLS else None,
     )
+
+
+def _noise(task: Task, fake: Statistics) -> float:
+    real, features = task.real_features(), task.fake_features()
+    pulls = influences(real.statistics, features)
+    if task.evaluation.paired:
+        pulls = pulls + influences(fake, real.values)
+    return float(pulls.std() / math.sqrt(len(pulls)))
 
 
 def _floor(task: Task, n: int, m: int) -> float | None:

@@ -22,16 +22,26 @@ SETTINGS = {
 WINDOW = 11
 
 
+def require_window(name: str, images: Tensor) -> None:
+    """Refuse images (N, C, H, W) that the 11 x 11 window does not fit into.
+
+    Raises:
+        DataError: Images smaller than the window.
+    """
+    height, width = images.shape[-2:]
+    if min(height, width) < WINDOW:
+        raise DataError(f"{name}: images of {height} x {width} pixels; at least {WINDOW} x {WINDOW} are needed")
+
+
 def ssim_each(left: Tensor, right: Tensor) -> np.ndarray[Any, Any]:
     """Return the SSIM (N,) of image pairs (N, C, H, W) in [0, 1], averaged over channels; higher is better.
+
+    SSIM changes when both images are shifted or scaled: a pair on [-1, 1] with ``data_range=2`` has another value.
 
     Raises:
         DataError: Images smaller than the 11 x 11 window.
     """
-    if min(left.shape[-2:]) < WINDOW:
-        raise DataError(
-            f"ssim: images of {left.shape[-2]} x {left.shape[-1]} pixels; at least {WINDOW} x {WINDOW} are needed"
-        )
+    require_window("ssim", left)
     a, b = left.double().cpu().numpy(), right.double().cpu().numpy()
     return np.array([structural_similarity(x, y, **SETTINGS) for x, y in zip(a, b, strict=True)])
 

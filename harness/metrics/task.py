@@ -64,7 +64,7 @@ class Task:
         """Return the features of the real images with their statistics."""
         extractor = self.extractor()
         real: RealFeatures = self.once(
-            ("real", extractor.name), lambda: self.kept_features(self.evaluation.real, self._real_id())
+            ("real", extractor.name), lambda: self.kept_features(self.evaluation.real, self.real_id())
         )
         return real
 
@@ -72,7 +72,8 @@ class Task:
         """Return the features of images that do not change from one evaluation to the next."""
         return RealFeatures(self.extractor(), images, real_id=images_id, folder=self.evaluation.cache)
 
-    def _real_id(self) -> str:
+    def real_id(self) -> str:
+        """Return the content hash of the real images."""
         return self.evaluation.real_id or content_id(self.evaluation.real)
 
 
