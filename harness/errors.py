@@ -42,4 +42,9 @@ def did_you_mean(word: str, allowed: Iterable[str]) -> str:
     near = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
     if near:
         return f"; did you mean '{near[0]}'?"
-    return f"; allowed: {', '.join(names)}" if names else ""
+    alike = [name for name in names if name.startswith(word[:3])] if len(names) > MANY else names
+    return f"; {'allowed' if alike is names else 'near it are'}: {', '.join(alike[:MANY])}" if alike else ""
+
+
+MANY = 16
+"""Longest list of allowed words that a message prints."""

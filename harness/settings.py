@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Strict, Tag, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Strict, Tag, field_validator
 
 Integer = Annotated[int, Strict()]
 Real = Annotated[float, Strict()]
@@ -43,13 +43,13 @@ class ImageSettings(Settings):
     holdout: Annotated[float, Strict(), Field(gt=0.0, lt=1.0)] = 0.2
     """Share kept out of training, on which every metric is computed."""
 
-    @model_validator(mode="after")
-    def _power_of_two(self) -> ImageSettings:
-        size = self.image_size
+    @field_validator("image_size")
+    @classmethod
+    def _power_of_two(cls, size: int) -> int:
         if size & (size - 1):
             below = 1 << (size.bit_length() - 1)
-            raise ValueError(f"image_size: {size} is no power of two; the nearest are {below} and {2 * below}")
-        return self
+            raise ValueError(f"{size} is no power of two; the nearest are {below} and {2 * below}")
+        return size
 
 
 class Glyphs(ImageSettings):

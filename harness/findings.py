@@ -1,0 +1,214 @@
+"""What a study found: stored rows in, verdicts out; all that reports and the terminal show, and nothing computed twice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from harness.analysis import Analysis, Margin, Verdict, analyse, false_discovery
+from harness.design import Arm, arms
+from harness.metrics.catalogue import metric_named
+from harness.study import BASELINE, Claim, Study
+from harness.tables import MEASURED, ArmPlan
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COSTS = {
+    "parameters of D": "parameters_d",
+    "parameters of G": "parameters_g",
+    "multiply-adds of D": "macs_d",
+    "multiply-adds of G": "macs_g",
+    "time per step": "seconds_per_step",
+    "peak memory": "peak_bytes",
+}
+
+
+@dataclass(frozen=True)
+class ArmSummary:
+    """One arm over its blocks."""
+
+    name: str
+    levels: Mapping[str, str]
+    control: str | None
+    plan: ArmPlan | None
+    """What preflight found, where it was run."""
+    blocks: int
+    """Trials with a row."""
+    statuses: Mapping[str, int]
+    values: Mapping[str, Spread]
+    """Per metric, over the trials that reached the horizon."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A metric over blocks."""
+
+    mean: float
+    sd: float | None
+    n: int
+
+
+@dataclass(frozen=True)
+class Settled:
+    """A claim and what became of it."""
+
+    claim: Claim
+    arm: str | None
+    metric: str
+    verdict: str | None
+    outcome: str
+    """supported, contradicted or not settled."""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Everything that a study found so far."""
+
+    study: Study
+    arms: tuple[ArmSummary, ...]
+    trials_done: int
+    trials_planned: int
+    primary: Analysis | None
+    """None before there are two arms to compare."""
+    others: tuple[Analysis, ...]
+    """Further metrics, exploratory."""
+    controls: tuple[Any, ...]
+    claims: tuple[Settled, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def sound(self) -> bool:
+        """Whether every control that was judged came out as it must."""
+        return all(control.passed is not False for control in self.controls)
+
+
+def values_of(trials: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Return unit, arm, value and failed of one metric from trial rows."""
+    import pandas as pd
+
+    failed = ~trials["status"].isin(MEASURED)
+    return pd.DataFrame(
+        {
+            "unit": trials["block"],
+            "arm": trials["arm"],
+            "value": trials[metric].where(~failed).astype("float64") if metric in trials else float("nan"),
+            "failed": failed,
+        }
+    )
+
+
+def find(study: Study, trials: pd.DataFrame, plan: Mapping[str, ArmPlan] | None = None) -> Findings:
+    """Judge a study's rows.
+
+    Args:
+        study: As it was frozen.
+        trials: Rows of the table `trials`.
+        plan: What preflight said of each arm.
+    """
+    plan = plan or {}
+    every = arms(study)
+    trained = [arm for arm in every if _trained(study, arm, plan)]
+    summaries = tuple(_summary(arm, trials, plan, study.measure.metrics) for arm in every)
+    blocks = study.design.most_blocks
+    primary = _analysis(study, trials, every, plan, study.measure.primary)
+    rest = [_analysis(study, trials, every, plan, metric) for metric in study.measure.metrics[1:]]
+    others = false_discovery([found for found in rest if found is not None])
+    analyses = {a.metric: a for a in (primary, *others) if a is not None}
+    return Findings(
+        study=study,
+        arms=summaries,
+        trials_done=len(trials),
+        trials_planned=len(trained) * blocks,
+        primary=primary,
+        others=others,
+        controls=_controls(study, trials, every),
+        claims=tuple(_settle(study, claim, analyses) for claim in study.claims),
+        notes=_notes(study, trials),
+    )
+
+
+def _trained(study: Study, arm: Arm, plan: Mapping[str, ArmPlan]) -> bool:
+    found = plan.get(arm.name)
+    return found is None or found.trained(train_no_ops=study.train_no_ops or arm.control is not None)
+
+
+def _summary(arm: Arm, trials: pd.DataFrame, plan: Mapping[str, ArmPlan], metrics: tuple[str, ...]) -> ArmSummary:
+    rows = trials[trials["arm"] == arm.name]
+    reached = rows[rows["status"].isin(MEASURED)]
+    values = {}
+    for metric in metrics:
+        column = reached[metric].dropna().astype("float64") if metric in reached else reached.get("missing")
+        if column is not None and len(column):
+            values[metric] = Spread(float(column.mean()), float(column.std()) if len(column) > 1 else None, len(column))
+    return ArmSummary(
+        name=arm.name,
+        levels=arm.levels,
+        control=arm.control,
+        plan=plan.get(arm.name),
+        blocks=len(rows),
+        statuses={str(k): int(v) for k, v in rows["status"].value_counts().sort_index().items()},
+        values=values,
+    )
+
+
+def _analysis(
+    study: Study, trials: pd.DataFrame, every: tuple[Arm, ...], plan: Mapping[str, ArmPlan], metric: str
+) -> Analysis | None:
+    """Return the contrasts of one metric, controls left out; None while there is nothing to compare."""
+    compared = [arm.name for arm in every if arm.control is None]
+    given = _given(study, every, plan)
+    rows = trials[trials["arm"].isin(compared) & ~trials["arm"].isin(given)]
+    if BASELINE not in set(rows["arm"]) or (rows["arm"].nunique() < 2 and not given):
+        return None
+    described = metric_named(metric)
+    primary = metric == study.measure.primary
+    costs = {
+        name: {str(arm): float(group[column].median()) for arm, group in rows.groupby("arm") if group[column].notna().any()}
+        for name, column in COSTS.items()
+    }
+    return analyse(
+        values_of(rows, metric),
+        baseline=BASELINE,
+        better=described.better,
+        scale=described.scale,
+        margin=Margin.parse(study.measure.margin) if primary else None,
+        looks=study.design.looks,
+        metric=metric,
+        family="primary" if primary else "exploratory",
+        costs=costs if primary else None,
+        given=given,
+        where=f"study {study.study}",
+    )
+
+
+def _given(study: Study, every: tuple[Arm, ...], plan: Mapping[str, ArmPlan]) -> dict[str, tuple[Verdict, str]]:
+    """Return the arms that preflight settled, and that are not trained."""
+    verdicts = {"no-op": Verdict.NO_OP, "invalid": Verdict.INVALID}
+    return {
+        arm.name: (verdicts[found.proof], found.reason or "")
+        for arm in every
+        if arm.control is None
+        and (found := plan.get(arm.name)) is not None
+        and found.proof in verdicts
+        and not _trained(study, arm, plan)
+    }
+
+
+def _controls(study: Study, trials: pd.DataFrame, every: tuple[Arm, ...]) -> tuple[Any, ...]:
+    return ()
+
+
+def _settle(study: Study, claim: Claim, analyses: Mapping[str, Analysis]) -> Settled:
+    metric = claim.metric or study.measure.primary
+    return Settled(claim, claim.arm, metric, None, "not settled")
+
+
+def _notes(study: Study, trials: pd.DataFrame) -> tuple[str, ...]:
+    notes = []
+    if trials["feature_id"].nunique() > 1:
+        notes.append(f"{study.measure.primary}: rows with different features ({', '.join(sorted(trials['feature_id'].dropna().unique()))}) do not compare.")
+    if trials["data_hash"].nunique() > 1:
+        notes.append("Trials were computed on different data; their blocks do not match.")
+    return tuple(notes)

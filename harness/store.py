@@ -1,0 +1,233 @@
+"""The only reading and writing of Parquet: one small file per trial and table, written whole, the trial's row last."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import StoreError
+from harness.tables import MEASUREMENTS, Column, Row, TrialRows, trial_columns
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+TABLES = ("trials", "measurements", "signals")
+
+
+@dataclass(frozen=True)
+class Tables:
+    """A study's rows as pandas frames."""
+
+    trials: pd.DataFrame
+    measurements: pd.DataFrame
+    signals: pd.DataFrame
+
+
+class Store:
+    """The folder of one study's results."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    # ---- the frozen study -------------------------------------------------------------------------------------------
+
+    @property
+    def exists(self) -> bool:
+        """Whether a study has been frozen here."""
+        return (self.folder / "study.json").is_file()
+
+    def frozen(self) -> dict[str, Any]:
+        """Return the study as it was frozen before its first trial.
+
+        Raises:
+            StoreError: There is none, or it is damaged.
+        """
+        try:
+            found: dict[str, Any] = json.loads((self.folder / "study.json").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise StoreError(f"{self.folder}: holds no study; start one with `python -m harness run STUDY`") from None
+        except (OSError, ValueError) as error:
+            raise StoreError(f"{self.folder / 'study.json'}: cannot be read ({error})") from error
+        return found
+
+    def freeze(self, study: dict[str, Any], environment: dict[str, Any]) -> None:
+        """Write down the study and what computes it."""
+        self.write_file("study.json", json.dumps(study, indent=1, ensure_ascii=False).encode())
+        self.write_file("environment.json", json.dumps(environment, indent=1, ensure_ascii=False).encode())
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the folder against other drivers.
+
+        Raises:
+            StoreError: Another process holds it, or it cannot be written.
+        """
+        from filelock import FileLock, Timeout
+
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.folder / ".lock", timeout=0)
+            lock.acquire()
+        except Timeout:
+            raise StoreError(
+                f"{self.folder}: in use by {self._holder()}; wait for it, stop it, or choose another --results"
+            ) from None
+        except OSError as error:
+            raise StoreError(f"{self.folder}: cannot be written ({error.strerror}); choose another --results") from error
+        try:
+            self.write_file(".holder", f"process {os.getpid()} on {os.uname().nodename}".encode())
+            for scratch in self.folder.rglob(".scratch-*"):
+                scratch.unlink(missing_ok=True)
+            yield
+        finally:
+            (self.folder / ".holder").unlink(missing_ok=True)
+            lock.release()
+
+    def _holder(self) -> str:
+        try:
+            return (self.folder / ".holder").read_text(encoding="utf-8")
+        except OSError:
+            return "another process"
+
+    # ---- rows -------------------------------------------------------------------------------------------------------
+
+    def done(self) -> set[str]:
+        """Return the ids of the trials that have their row."""
+        return {path.stem for path in (self.folder / "trials").glob("*.parquet")}
+
+    def write(self, rows: TrialRows, *, axes: Sequence[str], metrics: Sequence[str]) -> None:
+        """Write all of a trial's rows, the trial's own last.
+
+        Raises:
+            StoreError: The disk is full or read-only.
+        """
+        trial_id = rows.trial["trial_id"]
+        for name, picture in rows.pictures.items():
+            self.write_file(f"samples/{trial_id if name == 'generated' else name}.png", picture)
+        signals = [{"trial_id": trial_id, **row} for row in rows.signals]
+        self._write("signals", trial_id, signals, _signal_columns(signals))
+        self._write("measurements", trial_id, rows.measurements, MEASUREMENTS)
+        self._write("trials", trial_id, [rows.trial], trial_columns(axes, metrics))
+
+    def _write(self, table: str, name: str, rows: Sequence[Row], columns: Sequence[Column]) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        schema = _schema(columns)
+        sink = pa.BufferOutputStream()
+        pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), sink)
+        self.write_file(f"{table}/{name}.parquet", sink.getvalue().to_pybytes())
+
+    def write_file(self, name: str, content: bytes) -> None:
+        """Write a file whole: under a scratch name, flushed to the disk, then renamed.
+
+        Raises:
+            StoreError: The disk is full or read-only; nothing half-written is left under the file's name.
+        """
+        path = self.folder / name
+        scratch = path.parent / f".scratch-{os.getpid()}-{path.name}"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with scratch.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            scratch.replace(path)
+        except OSError as error:
+            scratch.unlink(missing_ok=True)
+            raise StoreError(f"{path}: cannot be written ({error.strerror}); make room or choose another --results") from error
+
+    def set_aside_damaged(self) -> list[Path]:
+        """Rename trials' files that cannot be read, so that their trials are computed again, and return them."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        damaged = []
+        for table in TABLES:
+            for path in sorted((self.folder / table).glob("*.parquet")):
+                try:
+                    pq.read_metadata(path)
+                except (pa.ArrowException, OSError):
+                    damaged.append(path)
+        for path in damaged:
+            path.replace(path.with_suffix(".damaged"))
+            # Without its row a trial is not done: the others' rows are then written anew.
+            (self.folder / "trials" / path.name).unlink(missing_ok=True)
+        return damaged
+
+    # ---- reading ----------------------------------------------------------------------------------------------------
+
+    def trials(self) -> pd.DataFrame:
+        """Return one row per trial, sorted by block and arm."""
+        frame = self._read("trials")
+        return frame.sort_values(["block", "arm"], ignore_index=True) if len(frame) else frame
+
+    def measurements(self) -> pd.DataFrame:
+        """Return one row per trial, step and metric, of the trials that have their row."""
+        return self._read("measurements", self.done())
+
+    def signals(self) -> pd.DataFrame:
+        """Return one row per trial and logged step, of the trials that have their row."""
+        return self._read("signals", self.done())
+
+    def tables(self) -> Tables:
+        """Return all three.
+
+        Raises:
+            StoreError: The folder holds no study.
+        """
+        self.frozen()
+        return Tables(self.trials(), self.measurements(), self.signals())
+
+    def _read(self, table: str, only: set[str] | None = None) -> pd.DataFrame:
+        import pandas as pd
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        paths = sorted(p for p in (self.folder / table).glob("*.parquet") if only is None or p.stem in only)
+        if not paths:
+            return pd.DataFrame(columns=[c.name for c in (MEASUREMENTS if table == "measurements" else trial_columns((), ()))])
+        parts = []
+        for path in paths:
+            try:
+                parts.append(pq.read_table(path))
+            except (pa.ArrowException, OSError) as error:
+                raise StoreError(f"{path}: is damaged ({error}); `run` sets it aside and computes the trial again") from error
+        return pa.concat_tables(parts, promote_options="default").to_pandas()
+
+    @cached_property
+    def samples(self) -> Path:
+        """The folder of sample strips."""
+        return self.folder / "samples"
+
+
+def _schema(columns: Iterable[Column]) -> pa.Schema:
+    import pyarrow as pa
+
+    types = {
+        "string": pa.string(),
+        "int64": pa.int64(),
+        "double": pa.float64(),
+        "bool": pa.bool_(),
+        "timestamp": pa.timestamp("us", tz="UTC"),
+    }
+    return pa.schema(
+        [pa.field(c.name, types[c.type], metadata={"meaning": c.meaning, "unit": c.unit}) for c in columns]
+    )
+
+
+def _signal_columns(rows: Sequence[Row]) -> list[Column]:
+    names = dict.fromkeys(name for row in rows for name in row)
+    fixed: dict[str, Column] = {
+        "trial_id": Column("trial_id", "string", "key of the trial"),
+        "step": Column("step", "int64", "steps of training done"),
+    }
+    return [fixed.get(n, Column(n, "double", re.sub("_", " ", n))) for n in (names or fixed)]

@@ -1,0 +1,123 @@
+"""The tables' schema: every column of the three Parquet data sets, its type, unit and meaning."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Type = Literal["string", "int64", "double", "bool", "timestamp"]
+Row = dict[str, Any]
+
+STATUSES = ("complete", "diverged", "collapsed", "failed", "timeout", "oom")
+MEASURED = frozenset({"complete", "collapsed"})
+"""Statuses of trials that reached the horizon: their metrics have values."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column."""
+
+    name: str
+    type: Type
+    meaning: str
+    unit: str = ""
+    timing: bool = False
+    """Depends on the machine's pace: not equal between two computations of one trial."""
+
+
+TRIALS = (
+    Column("study", "string", "name of the study"),
+    Column("study_hash", "string", "digest of all settings that rows depend on"),
+    Column("trial_id", "string", "key of the trial, in all tables"),
+    Column("arm", "string", "name of the arm; `baseline` is what the others are compared with"),
+    Column("block", "int64", "number of the block: arms of one block share data order, noise and initial weights"),
+    Column("status", "string", "complete, diverged, collapsed, failed, timeout or oom"),
+    Column("error", "string", "what went wrong; null for complete trials"),
+    Column("failed_at_step", "int64", "step at which the trial diverged or collapsed; null for complete trials"),
+    Column("steps", "int64", "steps of training at the horizon"),
+    Column("parameters_g", "int64", "numbers learnt by the generator"),
+    Column("parameters_d", "int64", "numbers learnt by the discriminator"),
+    Column("macs_g", "int64", "multiply-adds of the generator's forward pass", "per image"),
+    Column("macs_d", "int64", "multiply-adds of the discriminator's forward pass", "per image"),
+    Column("matched_fraction", "double", "share of initial parameters bit-equal to the baseline's of the block", "0 to 1"),
+    Column("seconds_per_step", "double", "median time of a training step, without evaluation", "s", timing=True),
+    Column("wall_seconds", "double", "time from the trial's start to its row", "s", timing=True),
+    Column("peak_bytes", "int64", "largest resident memory of the process during the trial", "bytes", timing=True),
+    Column("attempts", "int64", "times the trial was begun, kills and retries included", timing=True),
+    Column("started_at", "timestamp", "UTC", timing=True),
+    Column("code_version", "string", "of this package, with a digest of its sources"),
+    Column("packages", "string", "versions of what computes, as JSON"),
+    Column("device", "string", "cpu, or the name of the GPU"),
+    Column("threads", "int64", "threads of the trial's process"),
+    Column("precision", "string", "float32 or bfloat16"),
+    Column("data_hash", "string", "digest of every image and of the split"),
+    Column("feature_id", "string", "identity of the features of the primary metric; values of different ones do not compare"),
+)
+
+MEASUREMENTS = (
+    Column("trial_id", "string", "key of the trial"),
+    Column("step", "int64", "steps of training done"),
+    Column("metric", "string", "name of the metric"),
+    Column("value", "double", "null exactly when the trial's status says why"),
+    Column("n_real", "int64", "real images used"),
+    Column("n_fake", "int64", "generated images used"),
+    Column("feature_id", "string", "identity of the features; null for metrics on pixels"),
+    Column("floor", "double", "the same metric of real images against other real images, at the same count"),
+    Column("bias", "double", "first-order bias of a Fréchet distance at these counts, where the formula holds"),
+    Column("standard_error", "double", "of the estimator itself, where it has one"),
+    Column("evaluation_sd", "double", "spread of the value over resamples of the measured items"),
+)
+
+
+PROOFS = ("no-op", "same-function-class", "confounded", "invalid", "too-costly")
+"""What preflight can find of an arm against the baseline."""
+
+
+@dataclass(frozen=True)
+class ArmPlan:
+    """What preflight found of one arm, before any training."""
+
+    arm: str
+    levels: Mapping[str, str]
+    proof: str | None
+    """One of PROOFS, or None where only training can tell."""
+    reason: str | None
+    parameters_g: int | None
+    parameters_d: int | None
+    macs_g: int | None
+    macs_d: int | None
+    activation_bytes: int | None
+    matched_fraction: float | None
+
+    def trained(self, *, train_no_ops: bool) -> bool:
+        """Whether the arm is worth training."""
+        return self.proof not in ("invalid", "too-costly") and (self.proof != "no-op" or train_no_ops)
+
+
+@dataclass(frozen=True)
+class TrialRows:
+    """All that one trial leaves behind."""
+
+    trial: Row
+    measurements: tuple[Row, ...] = ()
+    signals: tuple[Row, ...] = ()
+    pictures: Mapping[str, bytes] = field(default_factory=dict)
+    """PNG strips of the same held-out items for all arms, by name: source, target, generated."""
+
+
+def trial_columns(axes: Sequence[str], metrics: Sequence[str]) -> tuple[Column, ...]:
+    """Return the columns of `trials`: the fixed ones, a level per axis, and a final value per metric."""
+    return (
+        *TRIALS[:5],
+        *(Column(f"arm_{axis}", "string", f"name of the arm's level of {axis}") for axis in axes),
+        *TRIALS[5:9],
+        *(Column(metric, "double", f"final value of {metric}, at the horizon") for metric in metrics),
+        *TRIALS[9:],
+    )
+
+
+def comparable(row: Row) -> Row:
+    """Return a trial's row without the columns that depend on the machine's pace."""
+    timing = {column.name for column in TRIALS if column.timing}
+    return {name: value for name, value in row.items() if name not in timing}
