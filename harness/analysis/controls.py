@@ -119,9 +119,9 @@ def one_ulp(by_step: Mapping[int, pd.DataFrame], *, arm: str, baseline: str, bet
         curve.append({"step": step, "difference": known(size), "share_of_unmatched": known(share)})
     last = _no_bias(by_step[max(by_step)], "one-ulp", arm=arm, baseline=baseline, better=better, scale=scale)
     forgotten = next((c["step"] for c in curve if (c["share_of_unmatched"] or 0.0) >= FORGOTTEN), None)
-    memory = (
-        "is still matched at the last step" if forgotten is None else f"has forgotten its match by step {forgotten}"
-    )
+    memory = "is still matched at the last step"
+    if forgotten is not None:
+        memory = f"has forgotten its match by step {forgotten}"
     text = f"{last.sentence} Moved by one unit in the last place, it {memory}."
     return Control("one-ulp", arm, last.passed, last.p_value, last.estimate, last.floor, text, tuple(curve))
 

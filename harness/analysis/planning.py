@@ -34,10 +34,9 @@ def _averaged(inside: Callable[[Floats], Floats], df: int, top: float) -> float:
         return 0.0
     nodes, weights = _nodes()
     u = low + (high - low) * nodes
-    log_density = (
-        math.log(2) + df / 2 * math.log(df / 2) - special.gammaln(df / 2) + (df - 1) * np.log(u) - df * u**2 / 2
-    )
-    return float((inside(u) * np.exp(log_density) * weights).sum() * (high - low))
+    constant = math.log(2) + df / 2 * math.log(df / 2) - float(special.gammaln(df / 2))
+    density = np.exp(constant + (df - 1) * np.log(u) - df * u**2 / 2)
+    return float((inside(u) * density * weights).sum() * (high - low))
 
 
 def power_of_difference(n: int, difference: float, sd: float, alpha: float = 0.05) -> float:
@@ -49,14 +48,16 @@ def power_of_difference(n: int, difference: float, sd: float, alpha: float = 0.0
         sd: Standard deviation of the paired differences, greater than 0.
         alpha: Error rate.
     """
-    if n < 2:
-        return 0.0
-    critical, shift = float(stats.t.isf(alpha / 2, n - 1)), abs(difference) / sd * math.sqrt(n)
+    return _power(n - 1, abs(difference) / sd * math.sqrt(n), alpha) if n >= 2 else 0.0
+
+
+def _power(df: int, shift: float, alpha: float) -> float:
+    critical = float(stats.t.isf(alpha / 2, df))
 
     def missed(u: Floats) -> Floats:
         return np.asarray(special.ndtr(critical * u - shift) - special.ndtr(-critical * u - shift))
 
-    return min(1.0, max(0.0, 1 - _averaged(missed, n - 1, math.inf)))
+    return min(1.0, max(0.0, 1 - _averaged(missed, df, math.inf)))
 
 
 def power_of_equivalence(n: int, margin: float, sd: float, alpha: float = 0.05, difference: float = 0.0) -> float:
@@ -120,6 +121,11 @@ def blocks_needed(
         of = power_of_difference if goal == "difference" else power_of_equivalence
         return of(n, size, sd, alpha) >= power
 
+    return _smallest(reached)
+
+
+def _smallest(reached: Callable[[int], bool]) -> int | None:
+    """Return the smallest number of blocks from 2 up that is enough; power grows with blocks."""
     high = 2
     while not reached(high):
         high *= 2
@@ -130,6 +136,26 @@ def blocks_needed(
         middle = (low + high) // 2
         low, high = (low, middle) if reached(middle) else (middle, high)
     return max(2, high)
+
+
+def unmatched_blocks(
+    difference: float, sd: float, correlation: float, alpha: float = 0.05, power: float = 0.8
+) -> int | None:
+    """Return the blocks (trials of each arm) that an unpaired t test needs, None beyond 100,000.
+
+    Args:
+        difference: True mean difference, not 0.
+        sd: Standard deviation of the paired differences; each arm's own is sd / sqrt(2 (1 - correlation)).
+        correlation: Between the arms over blocks when they are matched, below 1; both arms spread equally.
+        alpha: Two-sided error rate.
+        power: Probability of showing it, between alpha and 1.
+    """
+    per_root = abs(difference) / sd * math.sqrt(1 - correlation)
+
+    def reached(n: int) -> bool:
+        return _power(2 * n - 2, per_root * math.sqrt(n), alpha) >= power
+
+    return _smallest(reached)
 
 
 def pilot_sd(table: pd.DataFrame, *, baseline: str, scale: Scale) -> dict[str, tuple[int, float, float]]:

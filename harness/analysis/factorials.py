@@ -13,7 +13,7 @@ import pandas as pd
 from scipy import stats
 
 from harness.analysis.blocks import Floats, flags, label, natural_key, numbers
-from harness.analysis.effects import ByBlock, Effect, Factorial, LevelEffect
+from harness.analysis.effect import ByBlock, Effect, Factorial, LevelEffect
 from harness.analysis.paired import Summary
 from harness.analysis.results import Interval, known
 from harness.analysis.stopping import holm

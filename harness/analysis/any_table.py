@@ -11,7 +11,7 @@ import pandas as pd
 
 from harness.analysis.blocks import label, numbers
 from harness.analysis.contrasts import analyse
-from harness.analysis.factorial import factorial
+from harness.analysis.factorials import factorial
 from harness.analysis.results import plain
 from harness.analysis.verdicts import Better, Margin, Scale
 from harness.errors import DataError, did_you_mean
