@@ -235,6 +235,11 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
 )
 """Every metric by the name of its column."""
 
+FAMILY_FUNCTIONS: Mapping[str, str] = MappingProxyType(
+    {m.function: "frechet" if m.name == "fid" else m.name for m in _FAMILIES.values()}
+)
+"""Functions of two sets of features, whatever these are, with the names of their values when no more is known."""
+
 _FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 
 

@@ -29,6 +29,8 @@ EXTRACTORS = MappingProxyType(
     }
 )
 """Modules with ``features(images) -> (N, d)`` and ``feature_id() -> str``."""
+GIVEN = "given"
+"""Identity of features whose origin is not known here."""
 BATCH = 32
 """Images per call of an extractor: fastest on one thread, and fixed, because the last bits depend on it."""
 
@@ -105,11 +107,24 @@ def imported(name: str, where: str) -> Callable[..., Any]:
 class RealFeatures:
     """Features of the real images, with their statistics and floors, kept on disk where there is a folder."""
 
-    def __init__(self, extractor: Extractor, images: Tensor, *, real_id: str, folder: Path | None) -> None:
-        self.feature_id = extractor.feature_id
-        self._folder = folder if extractor.identified else None
-        self._key = (real_id, tuple(images.shape), extractor.feature_id)
-        self._found: Arrays = kept(self._folder, (*self._key, "features 1"), lambda: _of(extractor.extract(images)))
+    def __init__(
+        self, found: Arrays, *, feature_id: str, key: tuple[object, ...] = (), folder: Path | None = None
+    ) -> None:
+        self.feature_id = feature_id
+        self._found, self._key, self._folder = found, key, folder
+
+    @staticmethod
+    def given(values: Tensor) -> RealFeatures:
+        """Return features (N, d) that somebody else extracted."""
+        return RealFeatures(_of(values), feature_id=GIVEN)
+
+    @staticmethod
+    def of(extractor: Extractor, images: Tensor, *, images_id: str, folder: Path | None) -> RealFeatures:
+        """Return the features of images with this content hash, from the folder where they are there."""
+        kept_in = folder if extractor.identified else None
+        key = (images_id, tuple(images.shape), extractor.feature_id)
+        found = kept(kept_in, (*key, "features 1"), lambda: _of(extractor.extract(images)))
+        return RealFeatures(found, feature_id=extractor.feature_id, key=key, folder=kept_in)
 
     @functools.cached_property
     def values(self) -> Tensor:

@@ -9,9 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness.errors import DataError
 from harness.metrics.statistics import Statistics
-from harness.metrics.task import Task, Value
+from harness.metrics.task import Sets, Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -128,38 +127,31 @@ def influences(real: Statistics, features: Tensor) -> Tensor:
     return pull - pull.mean()
 
 
-def fid(task: Task) -> Value:
+def fid(sets: Sets) -> Value:
     """Return the Fréchet distance of real and generated features, lower is better, with floor, bias and noise."""
-    real, fake = task.real_features(), task.fake_features()
-    n, m = len(real.values), len(fake)
-    if min(n, m) < 2:
-        raise DataError(f"{task.metric.name}: {n} real and {m} generated images; at least 2 of each are needed")
-    statistics = Statistics.of(fake)
-    spectrum_known = min(n, m) >= BIAS_FACTOR * fake.shape[1]
+    sets.require(2)
+    real, fake = sets.real, Statistics.of(sets.fake)
+    n, m = len(real.values), fake.count
+    holds = min(n, m) >= BIAS_FACTOR * len(fake.mean)
     return Value(
-        value=frechet_distance(real.statistics, statistics),
-        floor=real.number(f"floor-{n}-{m}-{task.evaluation.seed}", lambda: _floor(task, n, m)),
-        bias=real.number(f"bias-{n}-{m}", lambda: _bias(task, n, m)) if spectrum_known else None,
-        evaluation_sd=_noise(task, statistics) if max(n, m) <= MOST_PULLS else None,
+        value=frechet_distance(real.statistics, fake),
+        floor=real.number(f"floor 1 {n} {m} {sets.seed}", lambda: _floor(real.values, n, m, sets.seed)),
+        bias=real.number(f"bias 1 {n} {m}", lambda: first_order_bias(real.statistics.spectrum(), n, m))
+        if holds
+        else None,
+        evaluation_sd=_noise(sets, fake) if max(n, m) <= MOST_PULLS else None,
     )
 
 
-def _noise(task: Task, fake: Statistics) -> float:
-    real, features = task.real_features(), task.fake_features()
-    pulls = influences(real.statistics, features)
-    if task.evaluation.paired:
-        pulls = pulls + influences(fake, real.values)
+def _noise(sets: Sets, fake: Statistics) -> float:
+    pulls = influences(sets.real.statistics, sets.fake)
+    if sets.paired:
+        pulls = pulls + influences(fake, sets.real.values)
     return float(pulls.std() / math.sqrt(len(pulls)))
 
 
-def _floor(task: Task, n: int, m: int) -> float | None:
-    values = task.real_features().values
-
+def _floor(values: Tensor, n: int, m: int, seed: int) -> float | None:
     def between(left: np.ndarray, right: np.ndarray) -> float:
         return frechet_distance(Statistics.of(values[left]), Statistics.of(values[right]))
 
-    return extrapolated_floor(len(values), n, m, between, task.evaluation.seed)
-
-
-def _bias(task: Task, n: int, m: int) -> float:
-    return first_order_bias(task.real_features().statistics.spectrum(), n, m)
+    return extrapolated_floor(len(values), n, m, between, seed)

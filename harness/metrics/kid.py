@@ -9,8 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness.errors import DataError
-from harness.metrics.task import Task, Value
+from harness.metrics.task import Sets, Value
 
 WHOLE = 5000
 """Up to this many images on a side, all pairs are used; above, blocks of at most this many."""
@@ -87,13 +86,12 @@ def in_blocks(real: Tensor, fake: Tensor, seed: int) -> Discrepancy:
     return Discrepancy(float(values.mean()), float(values.std(ddof=1) / math.sqrt(count)), None)
 
 
-def kid(task: Task) -> Value:
+def kid(sets: Sets) -> Value:
     """Return the unbiased kernel distance of real and generated features, lower is better, with its standard error."""
-    real, fake = task.real_features().values, task.fake_features()
-    if min(len(real), len(fake)) < 2:
-        raise DataError(f"{task.metric.name}: {len(real)} real and {len(fake)} generated images; at least 2 of each")
+    sets.require(2)
+    real, fake = sets.real.values, sets.fake
     if max(len(real), len(fake)) > WHOLE:
-        found = in_blocks(real, fake, task.evaluation.seed)
+        found = in_blocks(real, fake, sets.seed)
     else:
-        found = discrepancy(real, fake, paired=task.evaluation.paired)
+        found = discrepancy(real, fake, paired=sets.paired)
     return Value(value=found.value, floor=0.0, standard_error=found.standard_error, evaluation_sd=found.fake_sd)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from harness.errors import HarnessError, MissingExtraError
-from harness.metrics.catalogue import METRICS, Metric, metric_named, missing_extra, refusal
+from harness.metrics.catalogue import FAMILY_FUNCTIONS, METRICS, Metric, metric_named, missing_extra, refusal
 from harness.metrics.evaluation import Evaluation, Measurement
 from harness.metrics.features import imported
 from harness.metrics.task import Task, Value
@@ -34,7 +34,7 @@ def measure(names: Sequence[str], evaluation: Evaluation, *, threads: int = 1) -
     for metric in metrics:
         _check(metric, evaluation)
     shared: dict[tuple[str, ...], Any] = {}
-    with _aside(evaluation.seed, threads):
+    with aside(evaluation.seed, threads):
         return tuple(_measured(Task(metric=metric, evaluation=evaluation, shared=shared)) for metric in metrics)
 
 
@@ -49,7 +49,7 @@ def _check(metric: Metric, evaluation: Evaluation) -> None:
 
 
 @contextlib.contextmanager
-def _aside(seed: int, threads: int) -> Iterator[None]:
+def aside(seed: int, threads: int) -> Iterator[None]:
     """Compute without gradients and autocast, on fixed threads, with the global random stream put back afterwards."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
@@ -64,8 +64,12 @@ def _aside(seed: int, threads: int) -> Iterator[None]:
 def _measured(task: Task) -> Measurement:
     metric, evaluation = task.metric, task.evaluation
     function: Callable[..., Any] = imported(metric.function, "metrics")
-    ours = metric.features is not None or metric.name in METRICS
-    value = function(task) if ours else _of_user(function(evaluation))
+    if metric.function in FAMILY_FUNCTIONS:
+        value: Value = function(task.sets())
+    elif metric.name in METRICS:
+        value = function(task)
+    else:
+        value = _of_user(function(evaluation))
     return Measurement(
         metric=metric.name,
         value=value.value,

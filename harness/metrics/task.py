@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -9,9 +10,11 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from harness.errors import DataError
 from harness.metrics.catalogue import Metric
 from harness.metrics.evaluation import Evaluation, content_id
 from harness.metrics.features import Extractor, RealFeatures, extractor_named
+from harness.metrics.neighbourhoods import Neighbourhoods, neighbourhoods
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +32,34 @@ class Value:
     """Generated images that were used, where not all were."""
     feature_id: str | None = None
     """Identity of a network that the metric brings itself."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Sets:
+    """Features of real and generated images: all that a distance between two sets depends on."""
+
+    real: RealFeatures
+    fake: Tensor
+    """(M, d)"""
+    paired: bool = False
+    """Item i of both belongs together."""
+    seed: int = 0
+    """Seed of random subsets."""
+
+    @functools.cached_property
+    def neighbourhoods(self) -> Neighbourhoods:
+        """Who lies in whose neighbourhood, found once for the four metrics that read it."""
+        return neighbourhoods(self.real.values, self.fake)
+
+    def require(self, least: int) -> None:
+        """Refuse sets that are too small for a metric.
+
+        Raises:
+            DataError: Fewer than the least number of images on a side.
+        """
+        n, m = len(self.real.values), len(self.fake)
+        if min(n, m) < least:
+            raise DataError(f"images: {n} real and {m} generated; this metric needs at least {least} of each")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -62,15 +93,24 @@ class Task:
 
     def real_features(self) -> RealFeatures:
         """Return the features of the real images with their statistics."""
-        extractor = self.extractor()
-        real: RealFeatures = self.once(
-            ("real", extractor.name), lambda: self.kept_features(self.evaluation.real, self.real_id())
+        name = self.extractor().name
+        found: RealFeatures = self.once(
+            ("real", name), lambda: self.kept_features(self.evaluation.real, self.real_id())
         )
-        return real
+        return found
 
     def kept_features(self, images: Tensor, images_id: str) -> RealFeatures:
         """Return the features of images that do not change from one evaluation to the next."""
-        return RealFeatures(self.extractor(), images, real_id=images_id, folder=self.evaluation.cache)
+        return RealFeatures.of(self.extractor(), images, images_id=images_id, folder=self.evaluation.cache)
+
+    def sets(self) -> Sets:
+        """Return both sides' features."""
+        evaluation, name = self.evaluation, self.extractor().name
+        real, fake = self.real_features(), self.fake_features()
+        found: Sets = self.once(
+            ("sets", name), lambda: Sets(real=real, fake=fake, paired=evaluation.paired, seed=evaluation.seed)
+        )
+        return found
 
     def real_id(self) -> str:
         """Return the content hash of the real images."""
