@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from harness.analysis import Analysis, Margin, Verdict, analyse, false_discovery
+from harness.analysis import Analysis, Margin, Verdict, analyse, controls, false_discovery
+from harness.analysis.claims import settle
+from harness.analysis.controls import Control
 from harness.design import Arm, arms
 from harness.metrics.catalogue import metric_named
 from harness.study import BASELINE, Claim, Study
@@ -14,6 +16,8 @@ from harness.tables import MEASURED, ArmPlan
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from harness.store import Tables
 
 COSTS = {
     "parameters of D": "parameters_d",
@@ -55,7 +59,6 @@ class Settled:
     """A claim and what became of it."""
 
     claim: Claim
-    arm: str | None
     metric: str
     verdict: str | None
     outcome: str
@@ -74,7 +77,7 @@ class Findings:
     """None before there are two arms to compare."""
     others: tuple[Analysis, ...]
     """Further metrics, exploratory."""
-    controls: tuple[Any, ...]
+    controls: tuple[Control, ...]
     claims: tuple[Settled, ...]
     notes: tuple[str, ...]
 
@@ -99,15 +102,15 @@ def values_of(trials: pd.DataFrame, metric: str) -> pd.DataFrame:
     )
 
 
-def find(study: Study, trials: pd.DataFrame, plan: Mapping[str, ArmPlan] | None = None) -> Findings:
+def find(study: Study, tables: Tables, plan: Mapping[str, ArmPlan] | None = None) -> Findings:
     """Judge a study's rows.
 
     Args:
         study: As it was frozen.
-        trials: Rows of the table `trials`.
+        tables: Its rows.
         plan: What preflight said of each arm.
     """
-    plan = plan or {}
+    plan, trials = plan or {}, tables.trials
     every = arms(study)
     trained = [arm for arm in every if _trained(study, arm, plan)]
     summaries = tuple(_summary(arm, trials, plan, study.measure.metrics) for arm in every)
@@ -123,7 +126,7 @@ def find(study: Study, trials: pd.DataFrame, plan: Mapping[str, ArmPlan] | None 
         trials_planned=len(trained) * blocks,
         primary=primary,
         others=others,
-        controls=_controls(study, trials, every),
+        controls=_controls(study, tables, every),
         claims=tuple(_settle(study, claim, analyses) for claim in study.claims),
         notes=_notes(study, trials),
     )
@@ -196,19 +199,53 @@ def _given(study: Study, every: tuple[Arm, ...], plan: Mapping[str, ArmPlan]) ->
     }
 
 
-def _controls(study: Study, trials: pd.DataFrame, every: tuple[Arm, ...]) -> tuple[Any, ...]:
-    return ()
+def _controls(study: Study, tables: Tables, every: tuple[Arm, ...]) -> tuple[Control, ...]:
+    """Judge the arms whose outcome is known beforehand."""
+    metric = metric_named(study.measure.primary)
+    present = set(tables.trials["arm"])
+    if BASELINE not in present:
+        return ()
+    judged: list[Control] = []
+    for arm in every:
+        if arm.control is None or arm.name not in present:
+            continue
+        table = values_of(tables.trials, study.measure.primary)
+        asked = {"arm": arm.name, "baseline": BASELINE}
+        described = {**asked, "better": metric.better, "scale": metric.scale}
+        match arm.control:
+            case "a/a":
+                judged.append(controls.a_a(table, **described))
+            case "planted-harm":
+                judged.append(controls.planted_harm(table, **described))
+            case "one-ulp":
+                judged.append(controls.one_ulp(_by_step(tables, study.measure.primary), **described))
+            case _:
+                judged.append(controls.no_op(table, **asked))
+    return tuple(judged)
+
+
+def _by_step(tables: Tables, metric: str) -> dict[int, pd.DataFrame]:
+    """Return unit, arm and value of one metric at each measured step."""
+    measured = tables.measurements[tables.measurements["metric"] == metric]
+    rows = measured.merge(tables.trials[["trial_id", "block", "arm"]], on="trial_id")
+    renamed = rows.rename(columns={"block": "unit"})
+    return {int(step): part[["unit", "arm", "value"]] for step, part in renamed.groupby("step")}  # type: ignore[call-overload]
 
 
 def _settle(study: Study, claim: Claim, analyses: Mapping[str, Analysis]) -> Settled:
+    """Say what became of a claim."""
     metric = claim.metric or study.measure.primary
-    return Settled(claim, claim.arm, metric, None, "not settled")
+    found = next((c for c in analyses[metric].contrasts if c.arm == claim.arm), None) if metric in analyses else None
+    if found is None:
+        return Settled(claim, metric, None, "not settled")
+    return Settled(claim, metric, found.verdict, settle(claim.expect, found.verdict))
 
 
 def _notes(study: Study, trials: pd.DataFrame) -> tuple[str, ...]:
     notes = []
-    if trials["feature_id"].nunique() > 1:
-        notes.append(f"{study.measure.primary}: rows with different features ({', '.join(sorted(trials['feature_id'].dropna().unique()))}) do not compare.")
-    if trials["data_hash"].nunique() > 1:
+    features, data = trials["feature_id"].dropna().unique(), trials["data_hash"].dropna().unique()
+    if len(features) > 1:
+        notes.append(f"{study.measure.primary}: rows with different features ({', '.join(sorted(features))}) do not compare.")
+    if len(data) > 1 and not any(axis.startswith("data.") for axis in study.axes):
         notes.append("Trials were computed on different data; their blocks do not match.")
     return tuple(notes)

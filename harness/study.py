@@ -114,12 +114,12 @@ class Claim(Settings):
     id: Text
     quote: Text
     """In the words of whoever made it."""
-    arm: Text | None = None
-    """The arm that it is about; a factorial study's term such as `discriminator.spectral_norm` otherwise."""
+    arm: Text
+    """The arm that it is about, by its name, e.g. `spectral_norm=convs`."""
     metric: Text | None = None
     """The primary metric unless given."""
-    expect: Literal["helps", "hurts", "equivalent", "no-op", "differs", "invalid"]
-    """The verdict that would support it."""
+    expect: Literal["helps", "hurts", "difference", "no difference", "not worse", "not better", "no-op", "invalid"]
+    """What it says will happen; `harness.analysis.claims` lists the verdicts that support and contradict it."""
 
 
 class Budget(Settings):

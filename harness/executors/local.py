@@ -95,11 +95,14 @@ class _Worker:
             message = self.pipe.recv()
         except (EOFError, OSError):
             task = self.task
+            self.process.join(timeout=5)
+            code = self.process.exitcode
             self.stop()
-            if task is not None:
-                code = self.process.exitcode
-                how = f"signal {-code} ({signal.Signals(-code).name})" if code and code < 0 else f"exit code {code}"
-                yield Lost(task, "killed", f"the worker process ended by {how} in the middle of the trial")
+            if task is not None and code is not None and code < 0:
+                name = signal.Signals(-code).name
+                yield Lost(task, "killed", f"the worker process was ended by {name} in the middle of the trial")
+            elif task is not None:
+                yield Lost(task, "failed", f"the worker process ended with exit code {code} in the middle of the trial")
             return
         self.heard = time.monotonic()
         if not isinstance(message, TrialProgress):
@@ -126,6 +129,8 @@ def _work(pipe: Connection, place: Place, parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the driver decides
     _die_with(parent)
     import torch
+
+    import harness.trial  # noqa: F401 - paid once, before the first task's clock runs
 
     torch.set_num_threads(1)
     while True:

@@ -1,0 +1,330 @@
+"""The command line: commands, printing, exit codes; nothing else prints."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from harness.errors import HarnessError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from harness.findings import Findings
+    from harness.study import Study
+
+app = typer.Typer(
+    name="harness",
+    help="Matched-pair ablations of image GANs: does this design choice help, hurt, or make no difference?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+DONE, NOT_ALL_COMPLETE, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+
+class ExecutorName(StrEnum):
+    """Where trials are computed."""
+
+    LOCAL = "local"
+    RAY = "ray"
+    SLURM = "slurm"
+
+
+StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="A study file, e.g. studies/quickstart.yaml.")]
+StudyOrFolder = Annotated[
+    str, typer.Argument(metavar="STUDY", help="A study file, a study's name, or its folder of results.")
+]
+Results = Annotated[Path, typer.Option("--results", help="Folder that holds a folder per study.", envvar="HARNESS_RESULTS")]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="A setting for this call, e.g. training.steps=200.")
+]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output; people's text to standard error.")]
+Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Processes of one thread each; as many as cores unless given.")]
+
+
+def _console(*, as_json: bool = False) -> Console:
+    from rich.console import Console
+
+    return Console(stderr=as_json, soft_wrap=True)
+
+
+def _document(document: object) -> None:
+    """Print one JSON document: null where there is no number, never NaN."""
+    sys.stdout.write(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@app.command()
+def run(
+    study_file: StudyFile,
+    results: Results = Path("results"),
+    workers: Workers = None,
+    settings: Settings = None,
+    executor: Annotated[ExecutorName, typer.Option(help="Where trials are computed.")] = ExecutorName.LOCAL,
+    address: Annotated[str | None, typer.Option(help="Address of a Ray cluster.")] = None,
+    shard: Annotated[str | None, typer.Option(metavar="I/N", help="Only the I-th of N shards of whole blocks.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Preflight, then every trial that has no row yet; verdicts; a report in the results folder."""
+    from harness.driver import Driver
+    from harness.live import View
+    from harness.reading import read_study
+    from harness.report import document, write
+
+    study = read_study(study_file, settings or ())
+    console = _console(as_json=as_json)
+    with View(console) as view:
+        driver = Driver(
+            study, results, executor=_executor(executor, workers, address, study), watch=view, shard=_shard(shard)
+        )
+        try:
+            findings = driver.run()
+        except KeyboardInterrupt:
+            done, _ = _progress(driver.findings())
+            view.__exit__(None, None, None)
+            console.print(f"interrupted; {done} trials have their rows; run again to go on")
+            raise typer.Exit(INTERRUPTED) from None
+    paths = write(findings, driver.store)
+    _print_findings(findings, console)
+    console.print(f"\nreport: {paths['html']}", highlight=False)
+    if as_json:
+        _document(document(findings))
+    done, incomplete = _progress(findings)
+    raise typer.Exit(NOT_ALL_COMPLETE if incomplete else DONE)
+
+
+def _progress(findings: Findings) -> tuple[int, int]:
+    """Return how many trials have their rows, and how many of those are not complete."""
+    return findings.trials_done, sum(
+        count for arm in findings.arms for status, count in arm.statuses.items() if status != "complete"
+    )
+
+
+def _executor(name: ExecutorName, workers: int | None, address: str | None, study: Study) -> Any:
+    match name:
+        case ExecutorName.LOCAL:
+            from harness.executors.local import Local
+
+            return Local(workers or _cores())
+        case ExecutorName.RAY:
+            from harness.executors.ray import RayCluster
+
+            return RayCluster(address=address, cpus=study.runner.cpus, gpus=study.runner.gpus, workers=workers)
+        case ExecutorName.SLURM:
+            from harness.executors.slurm import Slurm
+
+            return Slurm(cpus=study.runner.cpus, gpus=study.runner.gpus, workers=workers)
+
+
+def _shard(text: str | None) -> Any:
+    from harness.driver import Shard
+
+    if text is None:
+        return Shard()
+    first, slash, of = text.partition("/")
+    if not (slash and first.isdigit() and of.isdigit() and 1 <= int(first) <= int(of)):
+        raise HarnessError(f"--shard {text}: expected I/N with I from 1 to N, e.g. 1/4")
+    return Shard(int(first) - 1, int(of))
+
+
+def _print_findings(findings: Findings, console: Console) -> None:
+    from harness.words import arm_table, headline
+
+    console.print()
+    console.print(headline(findings), markup=False, highlight=False)
+    console.print(arm_table(findings))
+    if findings.primary is not None:
+        from harness.analysis import render
+
+        console.print(render(findings.primary), markup=False, highlight=False)
+    for note in findings.notes:
+        console.print(f"note: {note}", markup=False, highlight=False)
+
+
+@app.command()
+def plan(
+    study_file: StudyFile,
+    results: Results = Path("results"),
+    workers: Workers = None,
+    settings: Settings = None,
+    build: Annotated[bool, typer.Option("--build/--no-build", help="Build the arms to prove and to measure them.")] = True,
+    as_json: Json = False,
+) -> None:
+    """Arms, trials, proofs, parameters, multiply-adds, memory, estimated time; trains nothing."""
+    from harness.planning import plan_document, render_plan
+    from harness.reading import read_study
+
+    study = read_study(study_file, settings or ())
+    document = plan_document(study, results=results, workers=workers or _cores(), build=build)
+    _console(as_json=as_json).print(render_plan(document), markup=False, highlight=False)
+    if as_json:
+        _document(document)
+
+
+@app.command()
+def report(
+    study: StudyOrFolder,
+    results: Results = Path("results"),
+    out: Annotated[Path | None, typer.Option(help="Folder for the files; `report/` in the results unless given.")] = None,
+    as_json: Json = False,
+) -> None:
+    """HTML, Markdown, LaTeX and JSON from what is stored."""
+    from harness.driver import stored
+    from harness.report import document, write
+
+    _, store, findings = stored(_folder(study, results))
+    console = _console(as_json=as_json)
+    paths = write(findings, store, out)
+    for kind, path in paths.items():
+        console.print(f"{kind}: {path}", highlight=False)
+    if as_json:
+        _document(document(findings))
+
+
+@app.command()
+def status(study: StudyOrFolder, results: Results = Path("results")) -> None:
+    """What is done, running and failed, and the verdict so far."""
+    from harness.driver import stored
+
+    _, _, findings = stored(_folder(study, results))
+    _print_findings(findings, _console())
+
+
+@app.command()
+def dashboard(
+    study: StudyOrFolder,
+    results: Results = Path("results"),
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.")] = 8080,
+) -> None:
+    """Open the Optuna dashboard on a study, on this machine only."""
+    from harness.dashboard import serve
+
+    serve(_folder(study, results), port=port, announce=_console().print)
+
+
+def _folder(study: str, results: Path) -> Path:
+    """Return the results folder that a name, a folder or a study file stands for."""
+    path = Path(study)
+    if path.suffix in (".yaml", ".yml"):
+        from harness.reading import read_study
+
+        return results / read_study(path).study
+    return path if path.is_dir() else results / study
+
+
+@app.command()
+def compare(
+    table: Annotated[Path, typer.Argument(metavar="TABLE", help="A CSV or Parquet table: one row per unit and arm, or one column per arm.")],
+    unit: Annotated[str | None, typer.Option(help="Column of the block, seed or subject.")] = None,
+    arm: Annotated[str | None, typer.Option(help="Column of the arm.")] = None,
+    value: Annotated[str | None, typer.Option(help="Column of the value.")] = None,
+    baseline: Annotated[str | None, typer.Option(help="The arm that the others are compared with.")] = None,
+    better: Annotated[str, typer.Option(help="lower or higher.")] = "lower",
+    scale: Annotated[str, typer.Option(help="log compares ratios, raw compares differences.")] = "raw",
+    margin: Annotated[str | None, typer.Option(help="Smallest difference that matters: 0.6, or 5%.")] = None,
+    looks: Annotated[str | None, typer.Option(help="Schedule of looks: 6,9,12.")] = None,
+    failed: Annotated[str | None, typer.Option(help="Column that says which trials failed.")] = None,
+    factors: Annotated[str | None, typer.Option(help="Factor columns of a factorial table: A,B,C.")] = None,
+    as_json: Json = False,
+) -> None:
+    """The same statistics on any table of unit, arm and value."""
+    from harness.analysis import render
+    from harness.analysis.compare import compare as compare_table
+
+    document = compare_table(
+        table,
+        unit=unit,
+        arm=arm,
+        value=value,
+        baseline=baseline,
+        better=better,  # type: ignore[arg-type]
+        scale=scale,  # type: ignore[arg-type]
+        margin=margin,
+        looks=looks,
+        failed=failed,
+        factors=None if factors is None else [name.strip() for name in factors.split(",")],
+    )
+    _console(as_json=as_json).print(render(document), markup=False, highlight=False)
+    if as_json:
+        _document(document)
+
+
+@app.command()
+def score(
+    real: Annotated[Path, typer.Argument(metavar="REAL", help="A folder of images, or a .npy/.npz array of features.")],
+    fake: Annotated[Path, typer.Argument(metavar="FAKE", help="The same, of generated images.")],
+    metrics: Annotated[str | None, typer.Option(help="Metrics by name: fid_efficientnet,ssim.")] = None,
+    as_json: Json = False,
+) -> None:
+    """FID, KID, SSIM and others between two folders of images, or two arrays of features."""
+    from harness.metrics.score import render_score
+    from harness.metrics.score import score as score_folders
+
+    names = None if metrics is None else [name.strip() for name in metrics.split(",")]
+    document = score_folders(real, fake, metrics=names)
+    _console(as_json=as_json).print(render_score(document), markup=False, highlight=False)
+    if as_json:
+        _document(document)
+
+
+@app.command()
+def simulate(
+    looks: Annotated[str, typer.Option(help="Schedule of looks: 6,9,12,16,20.")] = "6,9,12,16,20",
+    repeats: Annotated[int, typer.Option(min=100, help="Simulated studies per true difference.")] = 20_000,
+    as_json: Json = False,
+) -> None:
+    """Error rates and expected numbers of blocks of the sequential rule, with naive peeking beside."""
+    from harness.analysis.compare import parse_looks
+    from harness.analysis.simulation import render_simulation
+    from harness.analysis.simulation import simulate as simulate_rule
+
+    document = simulate_rule(looks=parse_looks(looks), repeats=repeats)
+    _console(as_json=as_json).print(render_simulation(document), markup=False, highlight=False)
+    if as_json:
+        _document(document)
+
+
+@app.command()
+def doctor() -> None:
+    """What this machine has: devices, threads, precision, fonts, feature weights; what is missing and how to get it."""
+    from harness.doctor import examine
+
+    console = _console()
+    for line in examine():
+        console.print(line, markup=False, highlight=False)
+
+
+@app.command()
+def schema() -> None:
+    """JSON Schema of a study file, for editors."""
+    from harness.study import Study
+
+    _document(Study.model_json_schema())
+
+
+def main(arguments: list[str] | None = None, *, exit_with: Callable[[int], Any] = sys.exit) -> None:
+    """Run the command line: a user's mistake is one message and exit code 2, never a traceback."""
+    try:
+        app(arguments, standalone_mode=True)
+    except HarnessError as error:
+        sys.stderr.write(f"error: {error}\n")
+        exit_with(WRONG_INPUT)
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted; rows so far are safe\n")
+        exit_with(INTERRUPTED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        exit_with(DONE)

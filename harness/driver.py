@@ -1,0 +1,285 @@
+"""Running a study: preflight, trials handed to an executor, rows stored, verdicts asked for, and whether to go on."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.analysis import next_look
+from harness.dashboard import Mirror
+from harness.design import Arm, Trial, arms, trials
+from harness.environment import environment
+from harness.errors import StoreError
+from harness.executors import Event, Executor, Finished, Lost, Place
+from harness.findings import Findings, find
+from harness.reading import changed
+from harness.store import Store
+from harness.study import BASELINE, Study
+from harness.tables import ArmPlan, TrialRows
+from harness.tasks import TrialTask
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What is about to be done."""
+
+    study: Study
+    arms: tuple[Arm, ...]
+    plans: tuple[ArmPlan, ...]
+    notes: tuple[str, ...]
+    """Of the data: what was dropped, and why."""
+    trials: tuple[Trial, ...]
+    done: int
+    """Trials that have their row already."""
+    estimated_seconds: float | None
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A trial's row is on the disk."""
+
+    task: TrialTask
+    rows: TrialRows
+
+
+@dataclass(frozen=True)
+class Retried:
+    """A trial was lost to a cause that is not its own, and is begun again."""
+
+    task: TrialTask
+    reason: str
+
+
+@dataclass(frozen=True)
+class SetAside:
+    """A damaged file was renamed; its trial is computed again."""
+
+    path: Path
+
+
+@dataclass(frozen=True)
+class Looked:
+    """A look on the study's schedule."""
+
+    findings: Findings
+    blocks: int
+    open_arms: tuple[str, ...]
+
+
+Happening = Event | Planned | Stored | Retried | SetAside | Looked
+Watch = Callable[[Happening], None]
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Whole blocks of a study, for array jobs: those whose number leaves `index` when divided by `of`."""
+
+    index: int = 0
+    of: int = 1
+
+    def blocks(self, most: int) -> tuple[int, ...]:
+        """Return this shard's block numbers below `most`."""
+        return tuple(block for block in range(most) if block % self.of == self.index)
+
+
+class Driver:
+    """The only writer of one study's tables and of their mirror."""
+
+    def __init__(self, study: Study, results: Path, *, executor: Executor, watch: Watch, shard: Shard | None = None) -> None:
+        self.study = study
+        self.store = Store(results / study.study)
+        self.cache = results / ".cache"
+        self.executor = executor
+        self.watch = watch
+        self.shard = shard or Shard()
+        self.arms = arms(study)
+        self.plans: dict[str, ArmPlan] = {}
+
+    def run(self) -> Findings:
+        """Compute every trial that has no row yet, and judge.
+
+        Raises:
+            HarnessError: The folder is in use, not writable or another study's; the data is missing.
+        """
+        with self.store.held():
+            self._freeze()
+            self._prepare()
+            mirror = Mirror(self.study, self.store)
+            mirror.sync()
+            for goal in self.study.design.looks or (self.study.design.most_blocks,):
+                self._compute(trials(self._open_arms(), self.shard.blocks(goal)), mirror)
+                if self.study.design.looks and self.shard.of == 1:
+                    findings = self.findings()
+                    self.watch(Looked(findings, goal, tuple(arm.name for arm in self._open_arms())))
+            return self.findings()
+
+    def findings(self) -> Findings:
+        """Judge the rows so far."""
+        return find(self.study, self.store.tables(), self.plans)
+
+    def _freeze(self) -> None:
+        """Write the study down before its first trial, or refuse one that differs from what was written down."""
+        if self.store.exists:
+            difference = changed(self.store.frozen(), self.study)
+            if difference and self.store.done():
+                lines = "\n  ".join(difference)
+                raise StoreError(
+                    f"{self.store.folder}: holds trials of another study; only blocks, looks and metrics can be added\n  {lines}\n"
+                    "  give the changed study another name (`study:`), or another --results"
+                )
+        self.store.freeze(self.study.model_dump(mode="json"), environment())
+
+    def _prepare(self) -> None:
+        """Load the data, prove what can be proved, and say what will be done."""
+        from harness.data import load
+        from harness.preflight import preflight
+
+        for path in self.store.set_aside_damaged():
+            self.watch(SetAside(path))
+        notes = [note for settings in _distinct_data(self.arms) for note in load(settings.data, self.cache).notes]
+        plan = preflight(self.study, self.arms, cache=self.cache, workers=getattr(self.executor, "workers", 1))
+        self.plans = {found.arm: found for found in plan.arms}
+        self.store.write_file("plan.json", json.dumps(plan.document(), indent=1, ensure_ascii=False).encode())
+        first = (self.study.design.looks or (self.study.design.most_blocks,))[0]
+        wanted = trials(self._trained(), self.shard.blocks(first))
+        done = self.store.done()
+        self.watch(
+            Planned(
+                self.study,
+                self.arms,
+                plan.arms,
+                tuple(dict.fromkeys(notes)),
+                wanted,
+                sum(trial.trial_id in done for trial in wanted),
+                plan.estimated_seconds,
+            )
+        )
+
+    def _trained(self) -> tuple[Arm, ...]:
+        """Return the arms that are worth training."""
+        return tuple(arm for arm in self.arms if self._worth(arm))
+
+    def _worth(self, arm: Arm) -> bool:
+        plan = self.plans.get(arm.name)
+        return plan is None or plan.trained(train_no_ops=self.study.train_no_ops or arm.control is not None)
+
+    def _open_arms(self) -> tuple[Arm, ...]:
+        """Return the arms that the next look needs: all before the first look, then the baseline and what is open."""
+        trained = self._trained()
+        if self.study.design.looks is None or self.study.design.kind != "one_factor":
+            return trained
+        primary = self.findings().primary
+        if primary is None:
+            return trained
+        following, open_arms = next_look(primary)
+        if following is None:
+            return ()
+        return tuple(arm for arm in trained if arm.name == BASELINE or arm.name in open_arms)
+
+    def _compute(self, wanted: Sequence[Trial], mirror: Mirror) -> None:
+        """Compute the trials that have no row, again where they were lost to causes that are not their own."""
+        runner = self.study.runner
+        place = Place(
+            cache=self.cache,
+            checkpoints=self.store.folder / "checkpoints",
+            checkpoint_every=runner.checkpoint_every,
+            trial_timeout=runner.trial_timeout,
+        )
+        done = self.store.done()
+        tasks = [self._task(trial) for trial in wanted if trial.trial_id not in done]
+        while tasks:
+            again: list[TrialTask] = []
+            for event in self.executor.events(tasks, place):
+                self.watch(event)
+                if isinstance(event, Lost) and event.status == "killed" and event.task.attempts <= runner.retries:
+                    again.append(dataclasses.replace(event.task, attempts=event.task.attempts + 1))
+                    self.watch(Retried(event.task, event.message))
+                elif isinstance(event, (Finished, Lost)):
+                    rows = event.rows if isinstance(event, Finished) else self._lost(event)
+                    self._keep(event.task, rows, place, mirror)
+            tasks = again
+
+    def _keep(self, task: TrialTask, rows: TrialRows, place: Place, mirror: Mirror) -> None:
+        self.store.write(rows, axes=list(self.study.axes), metrics=self.study.measure.metrics)
+        (place.checkpoints / f"{task.trial_id}.pt").unlink(missing_ok=True)
+        mirror.add(rows.trial, rows.measurements)
+        self.watch(Stored(task, rows))
+
+    def _task(self, trial: Trial) -> TrialTask:
+        arm = trial.arm
+        return TrialTask(
+            trial_id=trial.trial_id,
+            study=self.study.study,
+            study_hash=self.study.hash,
+            arm=arm.name,
+            levels=arm.levels,
+            block=trial.block,
+            streams=arm.streams(trial.block),
+            settings=arm.settings,
+            baseline=self.arms[0].settings,
+            measure=self.study.measure,
+            control=arm.control,
+        )
+
+    def _lost(self, lost: Lost) -> TrialRows:
+        """Return the row of a trial that gave none: a status, never a number."""
+        task = lost.task
+        if lost.traceback:
+            self.store.write_file(f"errors/{task.trial_id}.txt", lost.traceback.encode())
+        where = f" (traceback: {self.store.folder / 'errors' / task.trial_id}.txt)" if lost.traceback else ""
+        status = "failed" if lost.status == "killed" else lost.status
+        plan = self.plans.get(task.arm)
+        sizes = {} if plan is None else {n: getattr(plan, n) for n in ("parameters_g", "parameters_d", "macs_g", "macs_d", "matched_fraction")}
+        row = {
+            "study": task.study,
+            "study_hash": task.study_hash,
+            "trial_id": task.trial_id,
+            "arm": task.arm,
+            "block": task.block,
+            **{f"arm_{axis}": level for axis, level in task.levels.items()},
+            "status": status,
+            "error": f"{lost.message}{where}",
+            "steps": task.settings.training.steps,
+            **sizes,
+            "attempts": task.attempts,
+            "precision": task.settings.training.precision,
+            "code_version": environment()["code_version"],
+            "packages": json.dumps(environment()["packages"]),
+        }
+        measurements = tuple(
+            {"trial_id": task.trial_id, "step": step, "metric": metric, "value": None}
+            for step in task.measure.steps(task.settings.training.steps)
+            for metric in task.measure.metrics
+        )
+        return TrialRows(row, measurements)
+
+
+def _distinct_data(chosen: Iterable[Arm]) -> list[Mapping[str, object]]:
+    """Return the settings of each data set that the arms use, once."""
+    return list({arm.settings.data.model_dump_json(): arm.settings for arm in chosen}.values())  # type: ignore[arg-type]
+
+
+def stored(folder: Path) -> tuple[Study, Store, Findings]:
+    """Return a stored study, its store and what it found.
+
+    Raises:
+        StoreError: The folder holds no study.
+    """
+    store = Store(folder)
+    study = Study.model_validate(store.frozen())
+    return study, store, find(study, store.tables(), read_plan(store))
+
+
+def read_plan(store: Store) -> dict[str, ArmPlan]:
+    """Return what preflight wrote down of each arm; nothing if it never came to that."""
+    path = store.folder / "plan.json"
+    if not path.exists():
+        return {}
+    names = {f.name for f in dataclasses.fields(ArmPlan)}
+    found = json.loads(path.read_text(encoding="utf-8"))["arms"]
+    return {item["arm"]: ArmPlan(**{k: v for k, v in item.items() if k in names}) for item in found}
+
+

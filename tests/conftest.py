@@ -1,0 +1,13 @@
+"""One thread, no deadline: what every test session starts with."""
+
+from __future__ import annotations
+
+import os
+
+for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ[_name] = "1"
+
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("harness", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=25)
+settings.load_profile("harness")
