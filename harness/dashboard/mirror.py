@@ -1,0 +1,322 @@
+"""A study's rows as an Optuna study, which can be deleted at any time and is made again from the rows."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import shutil
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import fields
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.dashboard.note import note
+from harness.findings import Findings, find
+from harness.metrics.catalogue import metric_named
+from harness.store import Store
+from harness.study import Study
+from harness.tables import MEASURED, ArmPlan, Row
+
+if TYPE_CHECKING:
+    import optuna
+    import pandas as pd
+    from optuna.artifacts import FileSystemArtifactStore
+    from optuna.storages import BaseStorage
+    from optuna.trial import FrozenTrial
+
+SHOWN = (
+    *("trial_id", "arm", "block", "status", "error", "failed_at_step", "matched_fraction"),
+    *("parameters_g", "parameters_d", "macs_g", "macs_d", "seconds_per_step", "wall_seconds", "peak_bytes"),
+)
+"""Columns of `trials` that become user attributes, before the metrics."""
+ENLARGED = 2
+"""Screen pixels per pixel of a sample: letters of 32 pixels are small on today's screens."""
+NOTE_EVERY = 30.0
+"""Seconds between two updates of the study's note while trials come in."""
+
+
+class Mirror:
+    """One study's rows as an Optuna study; its process must be the only one that writes to it."""
+
+    def __init__(self, study: Study, store: Store, url: str | None = None) -> None:
+        """Open nothing yet: the first call opens the storage, or makes it.
+
+        Args:
+            study: As it was frozen.
+            store: Its results; the journal ``optuna.journal`` and the folder ``artifacts`` are made in there.
+            url: Any storage URL that Optuna takes, such as ``sqlite:///mirror.db``; None for the journal.
+        """
+        self.study, self.store, self.url = study, store, url
+        self._optuna: optuna.Study | None = None
+        self._noted = -math.inf
+
+    @property
+    def journal(self) -> Path:
+        """The storage's file where no URL was given."""
+        return self.store.folder / "optuna.journal"
+
+    def add(self, trial: Mapping[str, Any], measurements: Sequence[Mapping[str, Any]] = ()) -> None:
+        """Mirror one finished trial, whose rows and pictures are stored.
+
+        Args:
+            trial: Its row of the table `trials`.
+            measurements: Its rows of the table `measurements`.
+        """
+        with quiet():
+            self._add(self._opened(), self._mirrored(trial, measurements))
+            if time.monotonic() - self._noted > NOTE_EVERY:
+                self.describe()
+
+    def sync(self) -> int:
+        """Make the storage equal to the stored rows, and return how many trials had to be written.
+
+        What is missing is added. A storage that is damaged, or says anything else than the rows, is made anew.
+        """
+        with quiet():
+            if self.url is None:
+                # One writer: a lock that is there was left by a killed process, and would hold up the next by 30 s.
+                self.journal.with_name(f"{self.journal.name}.lock").unlink(missing_ok=True)
+            wanted, found = self._wanted(), self._found()
+            if found is None:
+                return self.rebuild()
+            study = self._opened()
+            if any(self._differs(trial, wanted.get(key), study._storage) for key, trial in found.items()):
+                return self.rebuild()
+            for trial in found.values():
+                self._mend(trial, study._storage)
+            missing = [trial for key, trial in wanted.items() if key not in found]
+            for trial in missing:
+                self._add(study, trial)
+            self.describe()
+            return len(missing)
+
+    def rebuild(self) -> int:
+        """Delete what the storage holds of this study, write every stored row, and return how many there were."""
+        import optuna
+
+        with quiet():
+            self._optuna = None
+            if self.url is None:
+                self.journal.unlink(missing_ok=True)
+            elif self.study.study in optuna.get_all_study_names(self.storage()):
+                optuna.delete_study(study_name=self.study.study, storage=self.storage())
+            shutil.rmtree(self.store.folder / "artifacts", ignore_errors=True)
+            wanted, study = self._wanted(), self._opened()
+            for trial in wanted.values():
+                self._add(study, trial)
+            self.describe()
+            return len(wanted)
+
+    def describe(self, findings: Findings | None = None) -> None:
+        """Write the verdicts into the study's note, with what Optuna's own figures do not say.
+
+        Without the package optuna-dashboard nothing shows notes, so none is written.
+
+        Args:
+            findings: What the study found; None judges the stored rows.
+        """
+        try:
+            from optuna_dashboard import save_note
+        except ImportError:
+            return
+        found = findings or find(self.study, self.store.tables(), _plan(self.store))
+        with quiet():
+            save_note(self._opened(), note(found))
+        self._noted = time.monotonic()
+
+    def storage(self) -> BaseStorage:
+        """Open the storage; an empty journal is made where there is none."""
+        import optuna
+        from optuna.storages import JournalStorage
+        from optuna.storages.journal import JournalFileBackend
+
+        if self.url is None:
+            return JournalStorage(JournalFileBackend(str(self.journal)))
+        return optuna.storages.get_storage(self.url)
+
+    def artifacts(self) -> FileSystemArtifactStore:
+        """Return the store of the trials' sample grids, in the folder ``artifacts`` of the results."""
+        from optuna.artifacts import FileSystemArtifactStore
+
+        folder = self.store.folder / "artifacts"
+        folder.mkdir(parents=True, exist_ok=True)
+        return FileSystemArtifactStore(folder)
+
+    def _opened(self) -> optuna.Study:
+        import optuna
+
+        if self._optuna is None:
+            metric = metric_named(self.study.measure.primary)
+            self._optuna = optuna.create_study(
+                study_name=self.study.study,
+                storage=self.storage(),
+                direction="minimize" if metric.better == "lower" else "maximize",
+                load_if_exists=True,
+            )
+            described = {"question": self.study.question, "unit": metric.unit, "better": metric.better}
+            if self._optuna.user_attrs != described:
+                self._optuna.set_metric_names([metric.name])
+                for name, text in described.items():
+                    self._optuna.set_user_attr(name, text)
+        return self._optuna
+
+    def _found(self) -> dict[str, FrozenTrial] | None:
+        """Return the storage's trials by id; None where it is missing, damaged, or holds one twice."""
+        if self.url is None and not _whole(self.journal):
+            return None
+        try:
+            trials = self._opened().get_trials(deepcopy=False)
+        except Exception:
+            # Whatever a damaged journal raises, it is a view and is made anew; a URL is the user's to mend.
+            if self.url is not None:
+                raise
+            return None
+        found = {str(trial.user_attrs.get("trial_id")): trial for trial in trials}
+        return found if len(found) == len(trials) else None
+
+    def _wanted(self) -> dict[str, FrozenTrial]:
+        measurements: dict[str, list[Row]] = {}
+        for row in _rows(self.store.measurements()):
+            measurements.setdefault(row["trial_id"], []).append(row)
+        rows = _rows(self.store.trials())
+        return {row["trial_id"]: self._mirrored(row, measurements.get(row["trial_id"], ())) for row in rows}
+
+    def _mirrored(self, row: Mapping[str, Any], measurements: Sequence[Mapping[str, Any]]) -> FrozenTrial:
+        """Return a trial's rows as Optuna's trial: FAIL without a value, the levels as categorical parameters."""
+        from optuna.distributions import CategoricalDistribution
+        from optuna.trial import TrialState, create_trial
+
+        primary = self.study.measure.primary
+        value = plain(row.get(primary)) if row["status"] in MEASURED else None
+        params = {axis: row[f"arm_{axis}"] for axis in self.study.axes}
+        attrs = {name: plain(row.get(name)) for name in (*SHOWN, *self.study.measure.metrics)}
+        course = {int(m["step"]): plain(m["value"]) for m in measurements if m["metric"] == primary}
+        trial = create_trial(
+            state=TrialState.FAIL if value is None else TrialState.COMPLETE,
+            value=value,
+            params=params,
+            distributions={axis: CategoricalDistribution(tuple(self.study.levels(axis))) for axis in params},
+            user_attrs={name: attr for name, attr in attrs.items() if attr is not None},
+            intermediate_values={step: found for step, found in course.items() if found is not None},
+        )
+        started, seconds = row.get("started_at"), plain(row.get("wall_seconds"))
+        if started is not None and seconds is not None:
+            # Optuna's times are local and without a zone.
+            trial.datetime_start = datetime.fromtimestamp(started.timestamp())  # noqa: DTZ006
+            trial.datetime_complete = trial.datetime_start + timedelta(seconds=seconds)
+        return trial
+
+    def _add(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        content = sample_grid(self.store, trial.user_attrs["trial_id"])
+        if content is not None:
+            trial.system_attrs.update(self._uploaded(trial.user_attrs["trial_id"], content))
+        study.add_trial(trial)
+
+    def _uploaded(self, trial_id: str, content: bytes) -> dict[str, Any]:
+        """Keep a sample grid as an artifact and return the attributes by which its trial knows it.
+
+        Optuna takes artifacts of unfinished trials only, and a trial that is added finished is written in one piece;
+        so the upload is that of a trial in memory.
+        """
+        import optuna
+
+        asked = optuna.create_study().ask()
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / f"{trial_id}.png"
+            path.write_bytes(content)
+            optuna.artifacts.upload_artifact(artifact_store=self.artifacts(), file_path=str(path), study_or_trial=asked)
+        return dict(asked.study.get_trials(deepcopy=False)[0].system_attrs)
+
+    def _mend(self, trial: FrozenTrial, storage: BaseStorage) -> None:
+        """Write the file of a trial's artifact again where it is gone."""
+        from optuna.artifacts import get_all_artifact_meta
+
+        for meta in get_all_artifact_meta(trial, storage=storage):
+            content = sample_grid(self.store, trial.user_attrs["trial_id"])
+            if content is not None and not (self.store.folder / "artifacts" / meta.artifact_id).exists():
+                self.artifacts().write(meta.artifact_id, io.BytesIO(content))
+
+    def _differs(self, trial: FrozenTrial, wanted: FrozenTrial | None, storage: BaseStorage) -> bool:
+        """Whether a mirrored trial says anything else than its rows, or lacks its picture."""
+        from optuna.artifacts import get_all_artifact_meta
+
+        if wanted is None:
+            return True
+        pictured = (self.store.samples / f"{wanted.user_attrs['trial_id']}.png").exists()
+        return pictured != bool(get_all_artifact_meta(trial, storage=storage)) or any(
+            getattr(trial, name) != getattr(wanted, name)
+            for name in ("state", "values", "params", "user_attrs", "intermediate_values")
+        )
+
+
+def sample_grid(store: Store, trial_id: str) -> bytes | None:
+    """Return source, target and generated items of one trial as rows of one PNG file; None without a picture of it."""
+    from PIL import Image
+
+    paths = [store.samples / f"{name}.png" for name in ("source", "target", trial_id)]
+    if not paths[-1].exists():
+        return None
+    strips: list[Image.Image] = []
+    for path in paths:
+        if path.exists():
+            with Image.open(path) as strip:
+                strips.append(strip.convert("RGB"))
+    gap = 2
+    width, height = max(strip.width for strip in strips), sum(strip.height + gap for strip in strips) - gap
+    grid = Image.new("RGB", (width, height), (128, 128, 128))
+    top = 0
+    for picture in strips:
+        grid.paste(picture, (0, top))
+        top += picture.height + gap
+    buffer = io.BytesIO()
+    grid.resize((width * ENLARGED, height * ENLARGED), Image.Resampling.NEAREST).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def plain(value: Any) -> Any:
+    """Return a cell of a row as JSON's own type; None for every kind of null, NaN and infinity."""
+    import pandas as pd
+
+    if value is None or pd.isna(value):
+        return None
+    value = value.item() if hasattr(value, "item") else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _rows(frame: pd.DataFrame) -> list[Row]:
+    return [{str(name): cell for name, cell in row.items()} for row in frame.to_dict("records")]
+
+
+def _whole(journal: Path) -> bool:
+    """Whether the journal is there and its last line is complete; Optuna would append to half a line."""
+    return journal.exists() and journal.read_bytes().endswith(b"\n")
+
+
+def _plan(store: Store) -> dict[str, ArmPlan]:
+    path = store.folder / "plan.json"
+    if not path.exists():
+        return {}
+    names = {field.name for field in fields(ArmPlan)}
+    arms = json.loads(path.read_text(encoding="utf-8"))["arms"]
+    return {item["arm"]: ArmPlan(**{key: value for key, value in item.items() if key in names}) for item in arms}
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep Optuna's greetings and its warnings about experimental functions off the terminal."""
+    import optuna
+
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            yield
+    finally:
+        optuna.logging.set_verbosity(level)
