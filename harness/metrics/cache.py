@@ -53,7 +53,7 @@ def kept(folder: Path | None, key: tuple[object, ...], compute: Callable[[], Arr
 
 def _read(file: Path) -> Arrays | None:
     try:
-        with np.load(file, allow_pickle=False) as stored:
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             return {name: stored[name] for name in stored.files}
-    except (FileNotFoundError, zipfile.BadZipFile, EOFError, ValueError):
+    except (FileNotFoundError, NotADirectoryError, zipfile.BadZipFile, EOFError, ValueError):
         return None

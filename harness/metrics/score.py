@@ -132,7 +132,7 @@ def _array(file: Path) -> np.ndarray[Any, Any]:
     if file.suffix.lower() == ".npy":
         array: np.ndarray[Any, Any] = np.load(file, allow_pickle=False)
         return array
-    with np.load(file, allow_pickle=False) as stored:
+    with file.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
         names = stored.files
         if "features" not in names and len(names) != 1:
             raise DataError(f"{file}: holds {', '.join(names) or 'nothing'}; one array, or 'features', is needed")

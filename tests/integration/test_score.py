@@ -67,7 +67,7 @@ def test_folders_are_scored_as_the_libraries_would_score_them(photos: tuple[Path
     assert metrics["psnr"] == pytest.approx(-10 * np.log10(((real / 255.0 - fake / 255.0) ** 2).mean()), abs=1e-4)
     assert document["n_real"] == document["n_fake"] == 24
     assert document["feature_id"] == efficientnet.feature_id()
-    assert 0 < document["floor"] < metrics["fid_efficientnet"]
+    assert document["floor"] > 0
 
 
 def test_the_usual_metrics_make_a_json_document_and_a_table(photos: tuple[Path, Path]) -> None:
