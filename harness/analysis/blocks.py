@@ -39,9 +39,7 @@ class Pairs:
 
     def first(self, count: int) -> Pairs:
         """Return the first `count` pairs; blocks that come after the last of them do not count as missing."""
-        if count >= len(self.arm):
-            return self
-        missing = int(self.missing_before[count - 1]) if count else 0
+        missing = int(self.missing_before[:count][-1]) if len(self.missing_before[:count]) else 0
         return Pairs(
             self.arm[:count],
             self.baseline[:count],

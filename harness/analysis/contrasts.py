@@ -278,7 +278,7 @@ def _given(asked: _Question, arm: str, verdict: Verdict, reason: str) -> Contras
         verdict_double_margin=verdict,
         verdict_family=verdict,
         decided=True,
-        look=Look("given", None, 0, None, None, None),
+        look=Look("given", None, 0, None, None, 0, None),
         worst_rank=WorstRank(None, 0, 0, "neither"),
         reason=reason,
     )

@@ -135,6 +135,8 @@ class Look:
     """Two-sided p value that a test had to reach at this look."""
     next: int | None
     """Number of blocks at the next look if the contrast is still open; null when it is decided or the schedule ends."""
+    unused: int
+    """Later blocks with both rows that play no part: after a decision, or between two looks."""
     e_value: float | None
     """Evidence against no difference beyond the schedule; 1 / alpha or more rejects."""
 

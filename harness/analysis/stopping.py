@@ -118,7 +118,7 @@ def difference_p(pairs: Pairs, summary: Summary, better: Better) -> float:
 def read_fixed(pairs: Pairs, alpha: float, margin: float | None, better: Better) -> Reading:
     """Return the reading for a number of blocks that was fixed in advance: t intervals of 1 - alpha and 1 - 2 alpha."""
     summary, outer, inner, kind = _read(pairs, alpha, alpha)
-    look = Look("fixed", None, len(pairs.arm), None, None, None)
+    look = Look("fixed", None, len(pairs.arm), None, None, 0, None)
     equal = math.nan if margin is None else paired.tost(summary, margin)
     return Reading(pairs, summary, outer, inner, kind, alpha, look, difference_p(pairs, summary, better), equal)
 
@@ -133,7 +133,7 @@ def read_looks(pairs: Pairs, looks: tuple[int, ...], alpha: float, margin: float
     reached = [n for n in looks if n <= len(pairs.arm)]
     if not reached:
         early = read_fixed(pairs, alpha, margin, better)
-        look = Look("before the first look", None, len(pairs.arm), None, looks[0], None)
+        look = Look("before the first look", None, len(pairs.arm), None, looks[0], 0, None)
         return replace(early, look=look, p_family=math.nan, p_family_equal=math.nan)
     p_values: list[float] = []
     equal_p: list[float] = []
@@ -144,7 +144,7 @@ def read_looks(pairs: Pairs, looks: tuple[int, ...], alpha: float, margin: float
         p_values.append(difference_p(seen, summary, better))
         equal_p.append(math.nan if margin is None else min(1.0, 2 * paired.tost(summary, margin)))
         following = looks[number] if number < len(looks) else None
-        look = Look("scheduled", number, n, p, following, None)
+        look = Look("scheduled", number, n, p, following, len(pairs.arm) - n, None)
         kind = "repeated" if kind == "t" else kind
         reading = Reading(
             seen,
@@ -167,7 +167,7 @@ def read_anytime(pairs: Pairs, alpha: float, margin: float | None) -> Reading:
     summary = paired.summarise(pairs)
     low, high = looking.anytime_interval(summary, alpha)
     e_zero = looking.e_value(summary)
-    look = Look("anytime-valid", None, len(pairs.arm), None, None, known(e_zero))
+    look = Look("anytime-valid", None, len(pairs.arm), None, None, 0, known(e_zero))
     equal = math.nan
     if margin is not None and abs(summary.mean) < margin:
         equal = min(1.0, 1 / min(looking.e_value(summary, margin), looking.e_value(summary, -margin)))

@@ -32,6 +32,8 @@ def sentence(c: Contrast, analysis: Analysis, contrasts: int) -> str:
         )
     if c.sensitivity.skewed and c.sensitivity.agree is False:
         parts.append("The differences are lopsided and the exact sign-flip test disagrees, so take this with care.")
+    if c.look.unused:
+        parts.append(f"{_blocks(c.look.unused)} more played no part: the schedule says at which numbers to look.")
     if c.look.rule == "anytime-valid":
         parts.append("Blocks went beyond the schedule, so the interval is one that holds at any number of blocks.")
     costs = [f"{cost.name} {_ratio(cost.ratio)}" for cost in c.costs if cost.ratio is not None]
