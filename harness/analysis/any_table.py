@@ -117,6 +117,9 @@ def compare(
         raise DataError(f"{where}: no baseline; name the arm that others are compared with, or the factors of a design")
     if baseline is not None:
         baseline = label(baseline)
+        if arm is None and value is None and baseline not in table.columns and "arm" not in table.columns:
+            near = did_you_mean(baseline, map(str, table.columns))
+            raise DataError(f"{where}: no column '{baseline}' of a wide table, and no column 'arm' of a long one{near}")
         if value is None and baseline in table.columns and _are_columns(arm, table):
             rows, metric = (
                 _long_of_wide(table, unit=unit, arm=arm, baseline=baseline, failed=failed, where=where),

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar as mcnemar_of_statsmodels
+from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import ttost_paired
 
 from harness.analysis import paired
@@ -141,3 +142,8 @@ def test_holm_leaves_out_what_was_not_tested():
 
 def test_skewness_of_equal_differences_is_unknown():
     assert math.isnan(paired.skewness(np.array([2.0, 2.0, 2.0, 2.0])))
+
+
+def test_holm_equals_statsmodels():
+    p_values = np.random.default_rng(0).beta(0.3, 2, 40)
+    assert holm(list(p_values)) == pytest.approx(multipletests(p_values, method="holm")[1])
