@@ -211,10 +211,19 @@ def level_name(level: Level) -> str:
     return str(level).lower() if isinstance(level, bool) or level is None else str(level)
 
 
+UNIONS = frozenset({"data", "generator", "discriminator"})
+"""Groups whose `kind` decides which settings they have."""
+
+
+def _kinds_differ(new: Mapping[str, Any], old: Mapping[str, Any]) -> bool:
+    return bool(new.get("kind", old.get("kind")) != old.get("kind"))
+
+
 def put(data: dict[str, Any], path: str, value: Any) -> None:
     """Set a dotted path in nested dictionaries; a mapping is laid over a group rather than put in its place.
 
-    A mapping that changes a group's `kind` does replace it: the settings of one kind mean nothing to another.
+    A mapping that changes the `kind` of data or of a network does replace it: the settings of one kind mean nothing to
+    another. An optimiser, a loss or a schedule of another kind keeps its other settings.
     """
     *parents, last = path.split(".")
     for name in parents:
@@ -222,7 +231,8 @@ def put(data: dict[str, Any], path: str, value: Any) -> None:
         data[name] = nested = dict(nested) if isinstance(nested, Mapping) else {}
         data = nested
     old = data.get(last)
-    if isinstance(value, Mapping) and isinstance(old, Mapping) and value.get("kind", old.get("kind")) == old.get("kind"):
+    replaces = path in UNIONS and isinstance(value, Mapping) and isinstance(old, Mapping) and _kinds_differ(value, old)
+    if isinstance(value, Mapping) and isinstance(old, Mapping) and not replaces:
         merged = dict(old)
         for key, inner in value.items():
             put(merged, key, inner)

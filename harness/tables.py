@@ -89,6 +89,10 @@ class ArmPlan:
     macs_d: int | None
     activation_bytes: int | None
     matched_fraction: float | None
+    seconds_per_step: float | None = None
+    """Of training, timed on this machine; None where nothing was timed."""
+    trial_seconds: float | None = None
+    """Of a whole trial, evaluations included, worked out from what was timed."""
 
     def trained(self, *, train_no_ops: bool) -> bool:
         """Whether the arm is worth training."""

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from harness import losses
 from harness.data import Split, augment
 from harness.models import Conditions, GaussianBlur, Generated, MatchedDropout, Pair
+from harness.models.layers import full_precision
 from harness.seeds import seed_for, stream
 from harness.settings import Optimizer, Schedule, Training, TrialSettings
 
@@ -263,7 +264,7 @@ def _generator_losses(
         parts["category"] = s.loss.category * losses.category(judged.category, conditions.style)
     if generated.code is not None and s.loss.constant:
         code = generator.encode(generated.image)  # type: ignore[operator]
-        parts["constant"] = s.loss.constant * F.mse_loss(code.float(), generated.code.float())
+        parts["constant"] = s.loss.constant * F.mse_loss(full_precision(code), full_precision(generated.code))
     return parts
 
 

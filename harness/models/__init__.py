@@ -23,6 +23,7 @@ __all__ = [
     "Judgement",
     "MatchedDropout",
     "Pair",
+    "build_network",
     "build_pair",
     "matched_fraction",
 ]
@@ -58,6 +59,24 @@ def _discriminator(s: TrialSettings, styles: int) -> nn.Module:
     return call(d.kind, nn.Module, image_size=s.data.image_size, channels=s.data.channels, styles=styles, **d.options)
 
 
+def build_network(net: str, settings: TrialSettings, *, styles: int, block: str) -> nn.Module:
+    """Build the `generator` or the `discriminator` of a trial with the initial weights of the block.
+
+    Raises:
+        ValueError: The settings do not fit together, said with the shapes.
+    """
+    build = _generator if net == "generator" else _discriminator
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seeded_build(block, net))
+        network = build(settings, styles)
+    initialise(network, getattr(settings, net).init, net=net, block=block)
+    if net == "discriminator":
+        which = getattr(settings.discriminator, "spectral_norm", "none")
+        spectrally_normalise(network, which, net=net, block=block)
+        _check_penalty(network, settings.training.loss.kind)
+    return network
+
+
 def build_pair(settings: TrialSettings, *, styles: int, block: str) -> Pair:
     """Build both networks of a trial with the initial weights of the block.
 
@@ -69,12 +88,13 @@ def build_pair(settings: TrialSettings, *, styles: int, block: str) -> Pair:
     Raises:
         ValueError: The settings do not fit together, said with the shapes.
     """
-    built = {}
-    for net, build in (("generator", _generator), ("discriminator", _discriminator)):
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seeded_build(block, net))
-            built[net] = build(settings, styles)
-        initialise(built[net], getattr(settings, net).init, net=net, block=block)
-    which = getattr(settings.discriminator, "spectral_norm", "none")
-    spectrally_normalise(built["discriminator"], which, net="discriminator", block=block)
-    return Pair(**built)
+    return Pair(*(build_network(net, settings, styles=styles, block=block) for net in ("generator", "discriminator")))
+
+
+def _check_penalty(discriminator: nn.Module, loss: str) -> None:
+    """Refuse WGAN-GP with BatchNorm in the critic (Gulrajani 2017, arXiv:1704.00028, section 4)."""
+    if loss == "wgan_gp" and any(isinstance(layer, nn.BatchNorm2d) for layer in discriminator.modules()):
+        raise ValueError(
+            "training.loss.kind wgan_gp does not go with discriminator.norm batch: the penalty is on the gradient of each "
+            "image by itself, and BatchNorm makes each score depend on the whole batch; use layer, instance or none"
+        )

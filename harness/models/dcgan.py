@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.models.base import Conditions, Generated, Judgement
-from harness.models.layers import activation, norm
+from harness.models.layers import activation, full_precision, norm
 from harness.models.zi2zi import blur_at
 from harness.settings import DcganDiscriminator, DcganGenerator
 
@@ -38,7 +38,7 @@ class DcganGeneratorNetwork(nn.Module):
         *hidden, last = self.convs
         for name in hidden:
             x = self.activation(self.norms[name](self.convs[name](x)))
-        return Generated(torch.tanh(self.norms[last](self.convs[last](x)).float()))
+        return Generated(torch.tanh(full_precision(self.norms[last](self.convs[last](x)))))
 
 
 class DcganDiscriminatorNetwork(nn.Module):
@@ -72,4 +72,4 @@ class DcganDiscriminatorNetwork(nn.Module):
         for name, conv in self.convs.items():
             x = self.blurs[name](self.activation(self.norms[name](conv(x))))
         x = self.blur_output(self.final(self.blur_features(x)))
-        return Judgement(x.flatten().float())
+        return Judgement(full_precision(x.flatten()))

@@ -15,6 +15,11 @@ def activation(kind: Activation) -> nn.Module:
     return nn.LeakyReLU(0.2) if kind == "leaky_relu" else nn.ReLU()
 
 
+def full_precision(x: Tensor) -> Tensor:
+    """Return what autocast left in half precision as float32; float64 stays, so that proofs see all its digits."""
+    return x if x.dtype == torch.float64 else x.float()
+
+
 def norm(kind: Norm, channels: int) -> nn.Module:
     """Return the norm layer of (N, channels, H, W) maps; `layer` normalises over channels and space together."""
     match kind:

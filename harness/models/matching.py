@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -44,13 +45,20 @@ class SpectralNorm(nn.Module):
     def iterate(self, weight: Tensor) -> None:
         """Make one power iteration towards the leading singular vectors."""
         matrix = self._matrix(weight)
-        self.left.copy_(_unit(matrix @ self.right))
-        self.right.copy_(_unit(matrix.T @ self.left))
+        with _without_autocast(weight):
+            self.left.copy_(_unit(matrix @ self.right))
+            self.right.copy_(_unit(matrix.T @ self.left))
 
     def forward(self, weight: Tensor) -> Tensor:
         """Return the weight over the present estimate of its spectral norm; vectors are constants to the gradient."""
         left, right = self.left.clone(), self.right.clone()
-        return weight / torch.dot(left, self._matrix(weight) @ right)
+        with _without_autocast(weight):
+            return weight / torch.dot(left, self._matrix(weight) @ right)
+
+
+def _without_autocast(weight: Tensor) -> AbstractContextManager[object]:
+    """Keep half precision away from singular vectors; the meta device knows no autocast."""
+    return nullcontext() if weight.is_meta else torch.autocast(weight.device.type, enabled=False)
 
 
 def _unit(vector: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from harness.models.base import Conditions, Generated
-from harness.models.layers import AttentionGate, MatchedDropout, activation, norm
+from harness.models.layers import AttentionGate, MatchedDropout, activation, full_precision, norm
 from harness.settings import UNet
 
 
@@ -130,4 +130,4 @@ class UNetGenerator(nn.Module):
         x = torch.cat([embedded.to(bottleneck.dtype), bottleneck], 1)
         for level, skip in zip(reversed(self.levels.values()), [*reversed(skips), None], strict=True):
             x = level.rise(x, skip)
-        return Generated(torch.tanh(x.float()), bottleneck.flatten(1))
+        return Generated(torch.tanh(full_precision(x)), bottleneck.flatten(1))

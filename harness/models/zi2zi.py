@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.models.base import Conditions, Judgement
-from harness.models.layers import GaussianBlur, activation, norm
+from harness.models.layers import GaussianBlur, activation, full_precision, norm
 from harness.settings import Blur, Zi2ziDiscriminator
 
 
@@ -69,6 +69,6 @@ class Zi2ziDiscriminatorNetwork(nn.Module):
         """Return one logit per image and, with linear heads, logits of the styles."""
         x = self.features(image, conditions)
         if self.mean_head:
-            return Judgement(x.flatten(1).mean(1).float())
+            return Judgement(full_precision(x.flatten(1).mean(1)))
         flat = x.flatten(1)
-        return Judgement(self.binary(flat).squeeze(1).float(), self.category(flat).float())
+        return Judgement(full_precision(self.binary(flat).squeeze(1)), full_precision(self.category(flat)))

@@ -1,0 +1,112 @@
+"""What a pair of networks costs, counted on the meta device: nothing is computed and no memory is taken."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from harness.models import Conditions, Pair
+from harness.models.base import Generated, Judgement
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Size and work of both networks, per image."""
+
+    parameters_g: int
+    parameters_d: int
+    macs_g: int
+    """Multiply-adds of a forward pass."""
+    macs_d: int
+    activation_bytes: int
+    """Outputs of all layers of one forward pass through both, as float32."""
+
+
+def conditions_for(
+    channels: int, image_size: int, *, paired: bool, latent: int | None, styles: int, count: int = 2
+) -> Conditions:
+    """Return `count` conditions of the right shapes, with nothing random about them: black sources, styles in turn."""
+    source = torch.zeros(count, channels, image_size, image_size) if paired else None
+    return Conditions(source, torch.arange(count) % styles, torch.zeros(count, latent) if latent else None)
+
+
+def cost(pair: Pair, conditions: Conditions) -> Cost:
+    """Count both networks on one image.
+
+    Args:
+        pair: On any device; it is copied to the meta device.
+        conditions: Of any one batch size; counts are divided by it.
+
+    Raises:
+        ValueError: The networks do not fit together; the message names the layer and the shapes.
+    """
+    count = next(len(x) for x in conditions if x is not None)
+    on_meta = Conditions(*(None if x is None else x.to("meta") for x in conditions))
+    with torch.no_grad():
+        drawn, macs_g, bytes_g = _count("generator", pair.generator, on_meta)
+        _, macs_d, bytes_d = _count("discriminator", pair.discriminator, Generated(*drawn).image, on_meta)
+    return Cost(
+        parameters_g=sum(p.numel() for p in pair.generator.parameters()),
+        parameters_d=sum(p.numel() for p in pair.discriminator.parameters()),
+        macs_g=macs_g // count,
+        macs_d=macs_d // count,
+        activation_bytes=(bytes_g + bytes_d) // count,
+    )
+
+
+def _count(name: str, network: nn.Module, *inputs: object) -> tuple[Generated | Judgement, int, int]:
+    """Return the output of a forward pass, its multiply-adds, and the bytes of all layers' outputs."""
+    outputs = 0
+
+    def add(_module: nn.Module, _inputs: object, output: object) -> None:
+        nonlocal outputs
+        if isinstance(output, Tensor):
+            outputs += output.numel() * 4
+
+    network = copy.deepcopy(network).to("meta").eval()
+    for path, layer in network.named_modules():
+        leaf = not any(layer.children()) and not isinstance(layer, nn.Identity) and "parametrizations" not in path
+        if leaf or hasattr(layer, "parametrizations"):
+            layer.register_forward_hook(add)
+    with words_for_shapes(name, network), FlopCounterMode(display=False) as counter:
+        result = network(*inputs)
+    return result, counter.get_total_flops() // 2, outputs
+
+
+@contextlib.contextmanager
+def words_for_shapes(name: str, network: nn.Module) -> Iterator[None]:
+    """Turn torch's errors about shapes into a ValueError that names the layer, what it takes and what it gets."""
+    last: list[tuple[str, nn.Module, Tensor | None]] = [(name, network, None)]
+
+    def enter(path: str, layer: nn.Module, inputs: tuple[object, ...]) -> None:
+        last[0] = (f"{name}.{path}", layer, next((x for x in inputs if isinstance(x, Tensor)), None))
+
+    hooks = [
+        layer.register_forward_pre_hook(lambda layer, inputs, path=path: enter(path, layer, inputs))
+        for path, layer in network.named_modules()
+        if path and "parametrizations" not in path
+    ]
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except (ValueError, RuntimeError) as error:
+        raise ValueError(_in_words(*last[0], str(error).splitlines()[0])) from error
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _in_words(where: str, layer: nn.Module, given: Tensor | None, message: str) -> str:
+    if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)) and given is not None and given.shape[1] != layer.in_channels:
+        shape = "x".join(map(str, given.shape[1:]))
+        return f"{where}: is built for maps of {layer.in_channels} channels and gets {given.shape[1]} ({shape})"
+    if isinstance(layer, nn.Linear) and given is not None and given.shape[-1] != layer.in_features:
+        return f"{where}: is built for {layer.in_features} numbers per image and gets {given.shape[-1]}"
+    return message if message.startswith(where.partition(".")[0]) else f"{where}: {message}"

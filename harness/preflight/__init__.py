@@ -1,0 +1,339 @@
+"""What can be known before any training: which arms differ at all, what they cost, how long a study will take."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from harness.data import Dataset, load
+from harness.design import Arm
+from harness.errors import HarnessError
+from harness.models import Pair, matched_fraction
+from harness.models.cost import Cost
+from harness.preflight.algebra import same_function_class
+from harness.preflight.identity import (
+    EXACT,
+    EXACT_AFTER_STEPS,
+    Tensors,
+    agreement,
+    answers,
+    course,
+    digest,
+    same_shapes,
+    sample_steps,
+)
+from harness.preflight.networks import Networks, Shape, shrinking, shrunk
+from harness.preflight.pace import Evaluating, Pace, Start, evaluating, step_paces
+from harness.preflight.watching import changed_settings
+from harness.settings import TrialSettings
+from harness.study import Study
+from harness.tables import ArmPlan
+
+__all__ = ["Preflight", "preflight"]
+
+NOT_COMPARED = ("failures.", "training.steps", "training.batch_size", "training.precision", "data.")
+"""Settings that an identity of functions says nothing about; `data.augment` alone is part of the training."""
+
+
+@dataclass(frozen=True)
+class Preflight:
+    """What is known of a study before any training."""
+
+    study: str
+    arms: tuple[ArmPlan, ...]
+    trials: int
+    """To be trained up to the first look, or in all blocks."""
+    trials_at_most: int
+    """Up to the last look."""
+    estimated_seconds: float | None
+    """Of those up to the first look, on this machine with this many workers; None where nothing was timed."""
+
+    def document(self) -> dict[str, Any]:
+        """Return all of it as plain data."""
+        return dataclasses.asdict(self)
+
+
+@dataclass
+class _Found:
+    """What is being found of one arm."""
+
+    arm: Arm
+    shape: Shape
+    data: Dataset
+    pair: Pair | None = None
+    size: Cost | None = None
+    matched: float | None = None
+    invalid: str | None = None
+    no_op: str | None = None
+    same_class: str | None = None
+    confounded: str | None = None
+    too_costly: str | None = None
+    notes: tuple[str, ...] = ()
+    pace: Pace | None = None
+    trial_seconds: float | None = None
+
+
+def preflight(
+    study: Study,
+    arms: Sequence[Arm],
+    *,
+    cache: Path | None,
+    workers: int = 1,
+    measure_speed: bool = True,
+    device: str = "cpu",
+) -> Preflight:
+    """Build every arm, compare it with the baseline, and work out what the study costs.
+
+    Nothing is written but the data's cache, and torch's global random stream and threads are left as they were.
+
+    Args:
+        study: The study.
+        arms: Its arms, the baseline first.
+        cache: Folder of rendered data, by content.
+        workers: Trials that are computed at the same time.
+        measure_speed: Time training steps and evaluations; otherwise nothing is said of time.
+        device: The device whose pace is measured.
+
+    Raises:
+        HarnessError: The data is missing or broken, or a metric cannot be computed on it.
+    """
+    start = Start() if measure_speed else None
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            found = [_built(arm, data) for arm, data in _with_data(arms, cache)]
+            _inspect(study, found)
+            _compare(study, found)
+            estimate = _estimate(study, found, workers, start, device) if start is not None else None
+    finally:
+        torch.set_num_threads(threads)
+    plans = tuple(_plan(study, one) for one in found)
+    trained = sum(
+        plan.trained(train_no_ops=study.train_no_ops or one.arm.control is not None)
+        for plan, one in zip(plans, found, strict=True)
+    )
+    most = study.design.most_blocks
+    return Preflight(study.study, plans, trained * _first_blocks(study), trained * most, estimate)
+
+
+def _first_blocks(study: Study) -> int:
+    return study.design.looks[0] if study.design.looks else study.design.most_blocks
+
+
+def _with_data(arms: Sequence[Arm], cache: Path | None) -> list[tuple[Arm, Dataset]]:
+    """Return each arm with its data set; arms with equal settings share one."""
+    loaded: dict[str, Dataset] = {}
+    pairs = []
+    for arm in arms:
+        key = arm.settings.data.model_dump_json()
+        if key not in loaded:
+            loaded[key] = load(arm.settings.data, cache)
+        pairs.append((arm, loaded[key]))
+    return pairs
+
+
+def _built(arm: Arm, data: Dataset) -> _Found:
+    return _Found(arm, Shape(len(data.styles), data.paired), data)
+
+
+def _inspect(study: Study, found: Sequence[_Found]) -> None:
+    """Build every arm at its real size: shapes, costs, matched weights, and what is confounded."""
+    networks = Networks()
+    baseline = found[0]
+    for one in found:
+        s = one.arm.settings
+        try:
+            pair = networks.pair(s, one.shape, one.arm.streams(0))
+            one.size = networks.cost(pair, s, one.shape)
+        except (ValueError, RuntimeError, HarnessError) as error:
+            one.invalid = str(error).splitlines()[0]
+            continue
+        one.pair = pair
+        if baseline.pair is not None:
+            one.matched = matched_fraction(pair.networks(), baseline.pair.networks())
+        if baseline.size is not None and one.size is not None:
+            one.confounded = _confounding(one.size, baseline.size, study.confounded_above)
+
+
+def _confounding(arm: Cost, baseline: Cost, above: float) -> str | None:
+    """Return which figures differ by more than a share of the baseline's, or None."""
+    words = {
+        "parameters_g": "parameters of the generator",
+        "parameters_d": "parameters of the discriminator",
+        "macs_g": "multiply-adds of the generator",
+        "macs_d": "multiply-adds of the discriminator",
+    }
+    parts = []
+    for name, what in words.items():
+        a, b = getattr(arm, name), getattr(baseline, name)
+        if abs(a - b) > above * b:
+            parts.append(f"{what} {b:,} -> {a:,} ({(a - b) / b:+.0%})")
+    return "; ".join(parts) or None
+
+
+def _compare(study: Study, found: Sequence[_Found]) -> None:
+    """Look for arms that compute the same as the baseline, or as another arm."""
+    baseline = found[0]
+    if baseline.size is None or baseline.pair is None:
+        return
+    factor = shrinking(baseline.size)
+    read: set[str] = set()
+    small = shrunk(baseline.arm.settings, factor)
+    steps = sample_steps(study.training.steps)
+    base_answers: Tensors = {}
+    base_course: Tensors = {}
+    seen: dict[str, _Found] = {}
+    for one in found:
+        if one.pair is None or one.arm.control in ("a/a", "one-ulp"):
+            continue
+        s = one.arm.settings
+        is_baseline = one is baseline
+        changed = changed_settings(s, baseline.arm.settings)
+        comparable = not is_baseline and not any(path.startswith(NOT_COMPARED) for path in changed - {"data.augment"})
+        mine: set[str] = set()
+        try:
+            answered = answers(shrunk(s, factor), one.shape, mine)
+            if is_baseline:
+                base_answers, read = answered, mine
+            alike = (
+                comparable and agreement(answered, base_answers).worst <= EXACT and same_shapes(one.pair, baseline.pair)
+            )
+            trained = course(shrunk(s, factor), one.shape, mine, steps if alike or is_baseline else steps[:1])
+            if is_baseline:
+                base_course = trained
+        except (ValueError, RuntimeError, HarnessError) as error:
+            one.invalid = str(error).splitlines()[0]
+            continue
+        if is_baseline:
+            seen[digest(answered)] = one
+            continue
+        if alike and agreement(trained, base_course).worst <= EXACT_AFTER_STEPS:
+            gaps = agreement(answered, base_answers).worst, agreement(trained, base_course).worst
+            one.no_op = _identity_in_words(changed, read | mine, gaps, len(steps), factor)
+            if changed & (read | mine):
+                one.no_op += _rounding_in_words(shrunk(s, factor), small, one.shape)
+        else:
+            one.same_class = same_function_class(changed, one.pair, baseline.pair, s.data.image_size)
+            twin = seen.setdefault(digest(answered), one)
+            if twin is not one and twin is not baseline and _same_course(one, twin, factor, steps):
+                one.notes += (f"the same as arm {twin.arm.name}, bit for bit",)
+
+
+def _same_course(one: _Found, twin: _Found, factor: int, steps: Sequence[int]) -> bool:
+    """Return whether two arms with equal answers are trained alike too."""
+    changed = changed_settings(one.arm.settings, twin.arm.settings)
+    if any(path.startswith(NOT_COMPARED) for path in changed - {"data.augment"}):
+        return False
+    a, b = (course(shrunk(found.arm.settings, factor), found.shape, set(), steps) for found in (one, twin))
+    return agreement(a, b).bitwise
+
+
+def _identity_in_words(
+    changed: frozenset[str], read: set[str], gaps: tuple[float, float], steps: int, factor: int
+) -> str:
+    names = ", ".join(sorted(changed)) or "nothing"
+    if not changed & read:
+        return f"{names}: never read in this arm, so it changes nothing"
+    answered, trained = gaps
+    width = f" (networks at 1/{factor} of the width)" if factor > 1 else ""
+    figures = (
+        "are equal bit for bit in float64"
+        if max(gaps) == 0
+        else f"are equal in float64: within {answered:.1g} of their size before and {trained:.1g} after training "
+        f"(tolerance {EXACT:g} and {EXACT_AFTER_STEPS:g})"
+    )
+    return f"outputs and gradients of both networks, and all weights after {steps} training steps, {figures}{width}"
+
+
+def _rounding_in_words(arm: TrialSettings, baseline: TrialSettings, shape: Shape) -> str:
+    """Return what is left of an exact identity in the float32 of the training."""
+    a, b = (answers(settings, shape, set(), torch.float32) for settings in (arm, baseline))
+    gap = agreement(a, b).worst
+    return "; in float32 too" if gap == 0 else f"; in float32 rounding leaves differences of up to {gap:.1g}"
+
+
+def _estimate(study: Study, found: Sequence[_Found], workers: int, start: Start, device: str) -> float:
+    """Time what is left to train, mark arms beyond the budget, and return the seconds up to the first look."""
+    arms = {
+        one.arm.name: (one.arm.settings, one.pair, one.size, one.data)
+        for one in found
+        if one.invalid is None and one.pair is not None and one.size is not None
+    }
+    started = start.seconds()
+    paces, failures = step_paces(arms, device=device)
+    data_of: dict[str, Evaluating] = {}
+    for one in found:
+        one.invalid = one.invalid or failures.get(one.arm.name)
+        if one.arm.name not in paces or one.pair is None:
+            continue
+        key = one.data.hash
+        if key not in data_of:
+            latent = getattr(one.arm.settings.generator, "latent", None)
+            data_of[key] = evaluating(study.measure, one.data, one.pair.generator, latent)
+        t = one.arm.settings.training
+        evaluations = len(study.measure.steps(t.steps))
+        one.pace = paces[one.arm.name]
+        one.trial_seconds = t.steps * one.pace.seconds + evaluations * data_of[key].each
+    blocks = _first_blocks(study)
+    crew = max(1, workers)
+    baseline = found[0].trial_seconds or 0.0
+    total = 0.0
+    for one in found:
+        if one.trial_seconds is None or one.pace is None:
+            continue
+        one.too_costly = _beyond_budget(
+            study, one.trial_seconds, one.pace, baseline if one is not found[0] else 0.0, crew
+        )
+        if _plan(study, one).trained(train_no_ops=study.train_no_ops or one.arm.control is not None):
+            total += blocks * one.trial_seconds
+    first = max((e.first for e in data_of.values()), default=0.0)
+    return started + first + total / crew
+
+
+def _beyond_budget(study: Study, seconds: float, pace: Pace, baseline: float, crew: int) -> str | None:
+    budget = study.budget
+    how = f"{pace.seconds:.3g} s a step, {pace.how} on this machine"
+    if budget.trial_minutes is not None and seconds > budget.trial_minutes * 60:
+        return (
+            f"a trial takes about {seconds / 60:.3g} minutes ({how}); budget.trial_minutes is {budget.trial_minutes:g}"
+        )
+    hours = _first_blocks(study) * (seconds + baseline) / crew / 3600
+    if budget.hours is not None and hours > budget.hours:
+        return f"with the baseline it takes about {hours:.3g} hours ({how}); budget.hours is {budget.hours:g}"
+    return None
+
+
+def _plan(study: Study, one: _Found) -> ArmPlan:
+    """Return the strongest finding as the proof, and the rest as its reason."""
+    findings = {
+        "invalid": one.invalid,
+        "no-op": one.no_op,
+        "too-costly": one.too_costly,
+        "same-function-class": one.same_class,
+        "confounded": one.confounded,
+    }
+    if study.train_no_ops or one.arm.control is not None:
+        findings = {"invalid": one.invalid, "too-costly": one.too_costly, **findings}
+    said = {proof: reason for proof, reason in findings.items() if reason is not None}
+    proof = next(iter(said), None)
+    reasons = [reason if name == proof else f"{name}: {reason}" for name, reason in said.items()]
+    size: Mapping[str, int | None] = dataclasses.asdict(one.size) if one.size is not None else dict.fromkeys(_SIZES)
+    return ArmPlan(
+        arm=one.arm.name,
+        levels=one.arm.levels,
+        proof=proof,
+        reason="; ".join([*reasons, *one.notes]) or None,
+        matched_fraction=one.matched,
+        seconds_per_step=None if one.pace is None else one.pace.seconds,
+        trial_seconds=one.trial_seconds,
+        **size,
+    )
+
+
+_SIZES = tuple(field.name for field in dataclasses.fields(Cost))
