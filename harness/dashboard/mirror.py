@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import math
 import shutil
 import tempfile
@@ -11,7 +10,6 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +19,7 @@ from harness.findings import Findings, find
 from harness.metrics.catalogue import metric_named
 from harness.store import Store
 from harness.study import Study
-from harness.tables import MEASURED, ArmPlan, Row
+from harness.tables import MEASURED, Row
 
 if TYPE_CHECKING:
     import optuna
@@ -125,7 +123,7 @@ class Mirror:
             from optuna_dashboard import save_note
         except ImportError:
             return
-        found = findings or find(self.study, self.store.tables(), _plan(self.store))
+        found = findings or find(self.study, self.store.tables(), self.store.plan())
         with quiet():
             save_note(self._opened(), note(found))
         self._noted = time.monotonic()
@@ -296,15 +294,6 @@ def _rows(frame: pd.DataFrame) -> list[Row]:
 def _whole(journal: Path) -> bool:
     """Whether the journal is there and its last line is complete; Optuna would append to half a line."""
     return journal.exists() and journal.read_bytes().endswith(b"\n")
-
-
-def _plan(store: Store) -> dict[str, ArmPlan]:
-    path = store.folder / "plan.json"
-    if not path.exists():
-        return {}
-    names = {field.name for field in fields(ArmPlan)}
-    arms = json.loads(path.read_text(encoding="utf-8"))["arms"]
-    return {item["arm"]: ArmPlan(**{key: value for key, value in item.items() if key in names}) for item in arms}
 
 
 @contextmanager

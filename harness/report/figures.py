@@ -1,0 +1,249 @@
+"""Figures as inline SVG: they take the page's text colour, so they read in light and dark."""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from harness.analysis import Analysis, Contrast
+from harness.findings import Findings
+from harness.metrics.catalogue import metric_named
+from harness.report.table import TIMES
+from harness.study import BASELINE
+from harness.tables import MEASURED
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INK = "#010203"
+"""Stands for the page's text colour until the SVG is written."""
+COLOURS = {
+    "helps": "#2e9e5b",
+    "hurts": "#d6453d",
+    "equivalent": "#3b82c4",
+    "negligible": "#2a9d9d",
+    "inconclusive": "#8a8f98",
+    "no-op": "#8a8f98",
+    "invalid": "#8a8f98",
+}
+"""Middle tones, which read on white and on black; the word is always there as well."""
+LINES = ("#3b82c4", "#d98324", "#2e9e5b", "#a05fb4", "#d6453d", "#2a9d9d", "#b08968", "#c2548c", "#7a8b2f", "#5b6abf")
+TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.33, 0.5, 0.67, 0.8, 0.9, 0.95, 0.98, 0.99)
+"""Ratios below 1 at which a logarithmic axis of changes may be labelled; above 1 their reciprocals."""
+PANELS = 3
+"""Small figures side by side."""
+
+
+def forest(analysis: Analysis) -> str | None:
+    """Return estimate and interval of every contrast, with the margin as a band; None where nothing was estimated."""
+    contrasts = [c for c in analysis.contrasts if c.estimate is not None]
+    if not contrasts:
+        return None
+    figure, (axes,) = _figure(1, 1, width=7.6, height=0.9 + 0.42 * len(contrasts))
+    margin = next((c.equivalence.margin for c in contrasts if c.equivalence.margin is not None), None)
+    limit = _limit(contrasts, margin)
+    if margin is not None:
+        axes.axvspan(-margin, margin, color=COLOURS["equivalent"], alpha=0.14, lw=0)
+    axes.axvline(0, color=INK, lw=0.8)
+    for row, c in enumerate(contrasts):
+        _whisker(axes, row, c, limit)
+    axes.set_xlim(-limit, limit)
+    axes.set_ylim(len(contrasts) - 0.4, -0.6)
+    axes.set_yticks(range(len(contrasts)), [c.arm for c in contrasts], parse_math=False)
+    axes.tick_params(axis="y", length=0)
+    for side in ("left", "right", "top"):
+        axes.spines[side].set_visible(False)
+    _label_changes(axes, analysis, limit)
+    first, second = ("better", "worse") if analysis.better == "lower" else ("worse", "better")
+    level = f"{(1 - analysis.alpha) * 100:g} %"
+    band = "" if margin is None else f"; band: margin of ±{analysis.margin}"
+    axes.set_xlabel(
+        f"← {first}        change in {analysis.metric}, {level} interval{band}        {second} →", parse_math=False
+    )
+    return _svg(figure, "forest", f"Change in {analysis.metric} of each arm, with its interval and the margin")
+
+
+def _limit(contrasts: Sequence[Contrast], margin: float | None) -> float:
+    """Return how far the axis reaches: past every estimate and margin; an interval of few blocks may run out of it."""
+    core = max([abs(c.estimate or 0.0) for c in contrasts] + ([2 * margin] if margin else []))
+    reach = [abs(b) for c in contrasts for b in (c.ci.low, c.ci.high) if b is not None]
+    return 1.12 * max(core, min(max(reach, default=0.0), 3 * core)) or 1.0
+
+
+def _whisker(axes: Axes, row: int, c: Contrast, limit: float) -> None:
+    colour, estimate = COLOURS[c.verdict.value], c.estimate or 0.0
+    if c.ci.low is not None and c.ci.high is not None:
+        low, high = max(c.ci.low, -limit), min(c.ci.high, limit)
+        axes.plot([low, high], [row, row], color=colour, lw=2.2, solid_capstyle="butt")
+        for bound, end, marker in ((c.ci.low, -limit, "<"), (c.ci.high, limit, ">")):
+            if abs(bound) > limit:
+                axes.plot([end * 0.99], [row], marker=marker, color=colour, ms=7, clip_on=False)
+    axes.plot([estimate], [row], marker="o", color=colour, ms=7)
+    axes.annotate(
+        f"{c.verdict.value} (n = {c.n})",
+        (1.0, row),
+        (8, 0),
+        ("axes fraction", "data"),
+        "offset points",
+        va="center",
+        color=colour,
+        fontweight="bold",
+        fontsize=9,
+    )
+
+
+def _label_changes(axes: Axes, analysis: Analysis, limit: float) -> None:
+    """Label a logarithmic axis with percentages and multiples."""
+    if analysis.scale != "log":
+        return
+    ratios = [r for r in (*TICKS, 1.0, *(1 / t for t in reversed(TICKS))) if abs(math.log(r)) <= limit]
+    kept: list[float] = [1.0]
+    for r in sorted(ratios, key=lambda r: -abs(math.log(r))):
+        if all(abs(math.log(r) - math.log(k)) > limit / 4 for k in kept):
+            kept.append(r)
+    named = {r: f"{(r - 1) * 100:+.0f} %" if r < 1.9 else f"{TIMES}{r:.3g}" for r in kept}
+    axes.set_xticks(
+        [math.log(r) for r in kept], ["0" if r == 1 else named[r].replace("-", "\N{MINUS SIGN}") for r in kept]
+    )
+
+
+def paired(findings: Findings, trials: pd.DataFrame) -> str | None:
+    """Return each block as a line from baseline to arm, a panel per contrast; None without a pair."""
+    analysis = findings.primary
+    if analysis is None or not any(c.n for c in analysis.contrasts):
+        return None
+    contrasts = [c for c in analysis.contrasts if c.n]
+    rows = trials[trials["status"].isin(MEASURED)]
+    values = rows.dropna(subset=[analysis.metric]).set_index(["block", "arm"])[analysis.metric].unstack("arm")
+    figure, panels = _figure(len(contrasts), PANELS, width=7.6, height=2.9)
+    for axes, c in zip(panels, contrasts, strict=False):
+        pairs = values[[c.baseline, c.arm]].dropna()
+        for block, (before, after) in zip(pairs.index, pairs.astype("float64").to_numpy(), strict=True):
+            better = (after < before) == (analysis.better == "lower")
+            colour = COLOURS["inconclusive" if after == before else "helps" if better else "hurts"]
+            axes.plot([0, 1], [before, after], color=colour, lw=1.4, marker="o", ms=4)
+            axes.annotate(f"{block}", (1, after), (5, 0), "data", "offset points", va="center", fontsize=7, color=INK)
+        lost = f", {c.pairs_lost} lost" if c.pairs_lost else ""
+        axes.set_title(f"better in {c.better_in.blocks} of {c.better_in.of}{lost}", fontsize=9)
+        axes.set_xticks([0, 1], [c.baseline, _wrapped(c.arm)], parse_math=False)
+        axes.set_xlim(-0.25, 1.3)
+        _value_axis(axes, analysis.scale)
+    panels[0].set_ylabel(_metric_label(analysis.metric), parse_math=False)
+    return _svg(figure, "paired", f"{analysis.metric} of baseline and arm, block by block")
+
+
+def course(findings: Findings, trials: pd.DataFrame, measurements: pd.DataFrame) -> str | None:
+    """Return each metric over steps: thin lines for trials, thick for an arm's mean; None without measurements."""
+    rows = measurements.dropna(subset=["value"]).merge(trials[["trial_id", "arm", "block"]], on="trial_id")
+    arms = [arm.name for arm in findings.arms if arm.control is None and (rows["arm"] == arm.name).any()]
+    metrics = [m for m in findings.study.measure.metrics if (rows["metric"] == m).any()]
+    if not arms or not metrics:
+        return None
+    others = [arm for arm in arms if arm != BASELINE]
+    colours = {BASELINE: INK, **{arm: LINES[i % len(LINES)] for i, arm in enumerate(others)}}
+    figure, panels = _figure(len(metrics), PANELS, width=7.6, height=2.7)
+    for axes, metric in zip(panels, metrics, strict=False):
+        of_metric = rows[rows["metric"] == metric]
+        for arm in arms:
+            of_arm = of_metric[of_metric["arm"] == arm]
+            for _, trial in of_arm.groupby("trial_id"):
+                line = trial.sort_values("step")
+                axes.plot(line["step"], line["value"].astype("float64"), color=colours[arm], lw=0.6, alpha=0.45)
+            mean = of_arm.groupby("step")["value"].mean()
+            axes.plot(
+                mean.index, mean, color=colours[arm], lw=2, marker="o", ms=3.5, ls="--" if arm == BASELINE else "-"
+            )
+        if of_metric["floor"].notna().any():
+            axes.axhline(float(of_metric["floor"].mean()), color=INK, lw=0.9, ls=":")
+        _value_axis(axes, metric_named(metric).scale)
+        axes.set_title(_metric_label(metric), fontsize=9, parse_math=False)
+        axes.set_xlabel("step")
+    _legend(figure, arms, colours)
+    return _svg(figure, "course", f"{', '.join(metrics)} over steps, arm by arm")
+
+
+def _legend(figure: Figure, arms: Sequence[str], colours: dict[str, str]) -> None:
+    from matplotlib.lines import Line2D
+
+    handles = [Line2D([], [], color=colours[arm], lw=2, ls="--" if arm == BASELINE else "-") for arm in arms]
+    legend = figure.legend(
+        handles, arms, loc="outside lower center", ncols=min(3, len(arms)), frameon=False, fontsize=9, labelcolor=INK
+    )
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+
+
+def _metric_label(name: str) -> str:
+    arrow = {"lower": "↓ lower is better", "higher": "↑ higher is better"}[metric_named(name).better]
+    return f"{name}\n{arrow}"
+
+
+def _wrapped(name: str, width: int = 22) -> str:
+    return "\n".join(name[i : i + width] for i in range(0, len(name), width))
+
+
+def _value_axis(axes: Axes, scale: str) -> None:
+    """Set a value axis: logarithmic for ratios, with a few plain numbers rather than powers of ten."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+    low, high = axes.get_ylim()
+    if scale == "log" and low > 0 and high / low > 4:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_minor_locator(NullLocator())
+    else:
+        axes.yaxis.set_major_locator(MaxNLocator(5))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.4g}"))
+    for side in ("right", "top"):
+        axes.spines[side].set_visible(False)
+
+
+def _figure(panels: int, columns: int, *, width: float, height: float) -> tuple[Figure, list[Axes]]:
+    """Return a figure of so many panels in rows; its height is that of one row, in inches."""
+    from matplotlib.figure import Figure
+
+    columns = min(columns, panels)
+    lines = math.ceil(panels / columns)
+    figure = Figure(figsize=(width, height * lines), layout="constrained")
+    grid = figure.subplots(lines, columns, squeeze=False)
+    flat: list[Axes] = list(grid.flat)
+    for unused in flat[panels:]:
+        unused.set_axis_off()
+    for axes in flat:
+        axes.set_facecolor("none")
+        axes.tick_params(colors=INK, labelsize=9)
+        for spine in axes.spines.values():
+            spine.set_color(INK)
+        for text in (axes.xaxis.label, axes.yaxis.label, axes.title):
+            text.set_color(INK)
+            text.set_fontsize(9)
+    return figure, flat[:panels]
+
+
+def _svg(figure: Figure, name: str, alternative: str) -> str:
+    """Return a figure as an SVG element without ids that two figures share, in the page's text colour."""
+    import matplotlib as mpl
+
+    figure.patch.set_alpha(0)
+    buffer = io.StringIO()
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}), warnings.catch_warnings():
+        # The browser has the glyphs that matplotlib's font lacks: the SVG carries text, not outlines.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    svg = buffer.getvalue()
+    svg = svg[svg.index("<svg") :].replace(INK, "currentColor")
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r' id="[A-Za-z0-9]+_[0-9]+"', "", svg)
+    return svg.replace("<svg ", f'<svg role="img" aria-label="{_attribute(alternative)}" ', 1)
+
+
+def _attribute(text: str) -> str:
+    from html import escape
+
+    return escape(text, quote=True)
