@@ -182,10 +182,10 @@ def report(
     as_json: Json = False,
 ) -> None:
     """HTML, Markdown, LaTeX and JSON from what is stored."""
-    from harness.driver import stored
+    from harness.findings import stored
     from harness.report import document, write
 
-    _, store, findings = stored(_folder(study, results))
+    store, findings = stored(_folder(study, results))
     console = _console(as_json=as_json)
     paths = write(findings, store, out)
     for kind, path in paths.items():
@@ -197,9 +197,9 @@ def report(
 @app.command()
 def status(study: StudyOrFolder, results: Results = Path("results")) -> None:
     """What is done, running and failed, and the verdict so far."""
-    from harness.driver import stored
+    from harness.findings import stored
 
-    _, _, findings = stored(_folder(study, results))
+    _, findings = stored(_folder(study, results))
     _print_findings(findings, _console())
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from harness.errors import StoreError
 from harness.executors import Event, Executor, Finished, Lost, Place
 from harness.findings import Findings, find
 from harness.reading import changed
+from harness.settings import DataSettings
 from harness.store import Store
 from harness.study import BASELINE, Study
 from harness.tables import ArmPlan, TrialRows
@@ -85,6 +86,10 @@ class Shard:
         return tuple(block for block in range(most) if block % self.of == self.index)
 
 
+FOLD_EVERY = 256
+"""Trials between updates of the caches that make reading fast."""
+
+
 class Driver:
     """The only writer of one study's tables and of their mirror."""
 
@@ -97,6 +102,7 @@ class Driver:
         self.shard = shard or Shard()
         self.arms = arms(study)
         self.plans: dict[str, ArmPlan] = {}
+        self.kept = 0
 
     def run(self) -> Findings:
         """Compute every trial that has no row yet, and judge.
@@ -139,7 +145,7 @@ class Driver:
 
         for path in self.store.set_aside_damaged():
             self.watch(SetAside(path))
-        notes = [note for settings in _distinct_data(self.arms) for note in load(settings.data, self.cache).notes]
+        notes = [note for settings in _distinct_data(self.arms) for note in load(settings, self.cache).notes]
         plan = preflight(self.study, self.arms, cache=self.cache, workers=getattr(self.executor, "workers", 1))
         self.plans = {found.arm: found for found in plan.arms}
         self.store.write_file("plan.json", json.dumps(plan.document(), indent=1, ensure_ascii=False).encode())
@@ -206,6 +212,9 @@ class Driver:
         self.store.write(rows, axes=list(self.study.axes), metrics=self.study.measure.metrics)
         (place.checkpoints / f"{task.trial_id}.pt").unlink(missing_ok=True)
         mirror.add(rows.trial, rows.measurements)
+        self.kept += 1
+        if self.kept % FOLD_EVERY == 0:
+            self.store.fold()
         self.watch(Stored(task, rows))
 
     def _task(self, trial: Trial) -> TrialTask:
@@ -257,29 +266,6 @@ class Driver:
         return TrialRows(row, measurements)
 
 
-def _distinct_data(chosen: Iterable[Arm]) -> list[Mapping[str, object]]:
+def _distinct_data(chosen: Iterable[Arm]) -> list[DataSettings]:
     """Return the settings of each data set that the arms use, once."""
-    return list({arm.settings.data.model_dump_json(): arm.settings for arm in chosen}.values())  # type: ignore[arg-type]
-
-
-def stored(folder: Path) -> tuple[Study, Store, Findings]:
-    """Return a stored study, its store and what it found.
-
-    Raises:
-        StoreError: The folder holds no study.
-    """
-    store = Store(folder)
-    study = Study.model_validate(store.frozen())
-    return study, store, find(study, store.tables(), read_plan(store))
-
-
-def read_plan(store: Store) -> dict[str, ArmPlan]:
-    """Return what preflight wrote down of each arm; nothing if it never came to that."""
-    path = store.folder / "plan.json"
-    if not path.exists():
-        return {}
-    names = {f.name for f in dataclasses.fields(ArmPlan)}
-    found = json.loads(path.read_text(encoding="utf-8"))["arms"]
-    return {item["arm"]: ArmPlan(**{k: v for k, v in item.items() if k in names}) for item in found}
-
-
+    return list({arm.settings.data.model_dump_json(): arm.settings.data for arm in chosen}.values())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.analysis import Analysis, Margin, Verdict, analyse, controls, false_discovery
@@ -11,13 +12,12 @@ from harness.analysis.claims import settle
 from harness.analysis.controls import Control
 from harness.design import Arm, arms
 from harness.metrics.catalogue import metric_named
+from harness.store import Store, Tables
 from harness.study import BASELINE, Claim, Study
 from harness.tables import MEASURED, ArmPlan
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from harness.store import Tables
 
 COSTS = {
     "parameters of D": "parameters_d",
@@ -100,6 +100,17 @@ def values_of(trials: pd.DataFrame, metric: str) -> pd.DataFrame:
             "failed": failed,
         }
     )
+
+
+def stored(folder: Path) -> tuple[Store, Findings]:
+    """Return the store of a study's folder and what its rows say.
+
+    Raises:
+        StoreError: The folder holds no study.
+    """
+    store = Store(folder)
+    study = Study.model_validate(store.frozen())
+    return store, find(study, store.tables(), store.plan())
 
 
 def find(study: Study, tables: Tables, plan: Mapping[str, ArmPlan] | None = None) -> Findings:
@@ -229,7 +240,7 @@ def _by_step(tables: Tables, metric: str) -> dict[int, pd.DataFrame]:
     measured = tables.measurements[tables.measurements["metric"] == metric]
     rows = measured.merge(tables.trials[["trial_id", "block", "arm"]], on="trial_id")
     renamed = rows.rename(columns={"block": "unit"})
-    return {int(step): part[["unit", "arm", "value"]] for step, part in renamed.groupby("step")}  # type: ignore[call-overload]
+    return {step: part[["unit", "arm", "value"]] for step, part in renamed.groupby("step")}  # type: ignore[misc]
 
 
 def _settle(study: Study, claim: Claim, analyses: Mapping[str, Analysis]) -> Settled:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -13,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import StoreError
-from harness.tables import MEASUREMENTS, Column, Row, TrialRows, trial_columns
+from harness.folded import Folder
+from harness.tables import MEASUREMENTS, ArmPlan, Column, Row, TrialRows, trial_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,6 +65,15 @@ class Store:
         self.write_file("study.json", json.dumps(study, indent=1, ensure_ascii=False).encode())
         self.write_file("environment.json", json.dumps(environment, indent=1, ensure_ascii=False).encode())
 
+    def plan(self) -> dict[str, ArmPlan]:
+        """Return what preflight wrote down of each arm, by name; nothing if it never came to that."""
+        path = self.folder / "plan.json"
+        if not path.exists():
+            return {}
+        names = {f.name for f in dataclasses.fields(ArmPlan)}
+        found = json.loads(path.read_text(encoding="utf-8"))["arms"]
+        return {item["arm"]: ArmPlan(**{k: v for k, v in item.items() if k in names}) for item in found}
+
     @contextmanager
     def held(self) -> Iterator[None]:
         """Hold the folder against other drivers.
@@ -101,7 +112,7 @@ class Store:
 
     def done(self) -> set[str]:
         """Return the ids of the trials that have their row."""
-        return {path.stem for path in (self.folder / "trials").glob("*.parquet")}
+        return self._files("trials").names()
 
     def write(self, rows: TrialRows, *, axes: Sequence[str], metrics: Sequence[str]) -> None:
         """Write all of a trial's rows, the trial's own last.
@@ -187,21 +198,23 @@ class Store:
         self.frozen()
         return Tables(self.trials(), self.measurements(), self.signals())
 
+    def fold(self) -> None:
+        """Bring the caches that make reading fast up to date; worth it every few hundred trials."""
+        for table in TABLES:
+            self._files(table).read()
+
     def _read(self, table: str, only: set[str] | None = None) -> pd.DataFrame:
         import pandas as pd
-        import pyarrow as pa
-        import pyarrow.parquet as pq
 
-        paths = sorted(p for p in (self.folder / table).glob("*.parquet") if only is None or p.stem in only)
-        if not paths:
-            return pd.DataFrame(columns=[c.name for c in (MEASUREMENTS if table == "measurements" else trial_columns((), ()))])
-        parts = []
-        for path in paths:
-            try:
-                parts.append(pq.read_table(path))
-            except (pa.ArrowException, OSError) as error:
-                raise StoreError(f"{path}: is damaged ({error}); `run` sets it aside and computes the trial again") from error
-        return pa.concat_tables(parts, promote_options="default").to_pandas()
+        found = self._files(table).read()
+        if found is None:
+            columns = MEASUREMENTS if table == "measurements" else trial_columns((), ())
+            return pd.DataFrame(columns=[column.name for column in columns])
+        frame = found.to_pandas()
+        return frame if only is None else frame[frame["trial_id"].isin(only)].reset_index(drop=True)
+
+    def _files(self, table: str) -> Folder:
+        return Folder(self.folder / table, self.folder / ".cache" / f"{table}.parquet")
 
     @cached_property
     def samples(self) -> Path:

@@ -18,6 +18,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from harness import checkpoints
 from harness.data import Dataset, load
 from harness.environment import code_version, package_versions
 from harness.memory import Peak
@@ -84,8 +85,8 @@ def run_trial(
     size = cost(pair, Conditions(*(None if x is None else x[:1] for x in items.conditions)))
     trainer = Trainer(_placed(pair, s, device), s, data.train, block=task.streams)
     course = _Course(task, items, data, cache, report)
-    if checkpoint is not None and checkpoint.exists():
-        course.resume(torch.load(checkpoint, map_location=device, weights_only=True), trainer)
+    if checkpoint is not None and (saved := checkpoints.load(checkpoint, course.key, device)) is not None:
+        course.resume(saved, trainer)
     status, error, failed_at = "complete", None, None
     try:
         for _ in course.follow(trainer, checkpoint, checkpoint_every):
@@ -136,6 +137,7 @@ class _Course:
         self, task: TrialTask, items: Measured, data: Dataset, cache: Path, report: Callable[[TrialProgress], None]
     ) -> None:
         self.task, self.items, self.data, self.cache, self.report = task, items, data, cache, report
+        self.key = f"{task.study_hash}/{task.trial_id}/{data.hash}/{code_version()}"
         self.at = task.measure.steps(task.settings.training.steps)
         self.rows: list[Row] = []
         self.signals: list[Row] = []
@@ -146,13 +148,9 @@ class _Course:
         trainer.load_state(saved["trainer"])
         self.rows, self.signals = json.loads(saved["rows"]), json.loads(saved["signals"])
 
-    def _save(self, trainer: Trainer, path: Path) -> None:
-        """Write a checkpoint whole, or not at all."""
-        state = {"trainer": trainer.state(), "rows": json.dumps(self.rows), "signals": json.dumps(self.signals)}
-        scratch = path.with_name(f".scratch-{path.name}")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(state, scratch)
-        scratch.replace(path)
+    def state(self, trainer: Trainer) -> dict[str, Any]:
+        """Return what a checkpoint holds."""
+        return {"trainer": trainer.state(), "rows": json.dumps(self.rows), "signals": json.dumps(self.signals)}
 
     def follow(self, trainer: Trainer, checkpoint: Path | None, every: float) -> Iterator[Progress]:
         """Train to the horizon, measuring on the way.
@@ -181,7 +179,7 @@ class _Course:
             if progress.step in self.at:
                 self._measure(trainer, progress.step)
             if checkpoint is not None and time.perf_counter() - saved > every:
-                self._save(trainer, checkpoint)
+                checkpoints.save(checkpoint, self.key, self.state(trainer))
                 saved = time.perf_counter()
             yield progress
             clock = time.perf_counter()
@@ -313,7 +311,7 @@ def _move_one_ulp(pair: Pair) -> None:
 def _placed(pair: Pair, settings: TrialSettings, device: str) -> Pair:
     layout = torch.channels_last if settings.training.channels_last else torch.contiguous_format
     for network in pair.networks().values():
-        network.to(device=device, memory_format=layout)
+        network.to(device).to(memory_format=layout)
     return pair
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from harness.data.augmentation import augment
 from harness.data.dataset import Dataset, Split
 from harness.data.glyphs import load_glyphs
 from harness.errors import DataError
 from harness.settings import DataSettings, Glyphs
 
-__all__ = ["Dataset", "Split", "load"]
+__all__ = ["Dataset", "Split", "augment", "load"]
 
 
 def load(settings: DataSettings, cache: Path | None = None) -> Dataset:

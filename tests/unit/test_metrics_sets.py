@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from harness.metrics.inception_score import scores
 from harness.metrics.kid import discrepancy, in_blocks
 from harness.metrics.nearest_neighbour import nearest
-from harness.metrics.neighbours import expected_coverage, neighbourhoods
+from harness.metrics.neighbourhoods import expected_coverage, neighbourhoods
 
 
 def normal(seed: int, count: int, width: int, shift: float = 0.0) -> Tensor:

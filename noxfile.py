@@ -1,0 +1,46 @@
+"""Sessions that share the environment they are started from: `nox`, or `nox -s tests`."""
+
+import nox
+
+nox.options.default_venv_backend = "none"
+nox.options.sessions = ["lint", "types", "tests"]
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Format, rules, spelling."""
+    session.run("ruff", "format", "--check", ".")
+    session.run("ruff", "check", ".")
+    session.run("codespell", "harness", "studies", "docs", "tests", "README.md", "CHANGELOG.md")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Types, and who may import whom."""
+    session.run("mypy")
+    session.run("lint-imports", "--no-cache")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """The fast tests."""
+    session.run("pytest", "-q", *session.posargs)
+
+
+@nox.session
+def slow(session: nox.Session) -> None:
+    """Simulations, kills, whole studies."""
+    session.run("pytest", "-q", "-m", "slow", *session.posargs)
+
+
+@nox.session
+def browser(session: nox.Session) -> None:
+    """Pages in a real Chromium (apt-get install chromium)."""
+    session.run("pytest", "-q", "-m", "browser", *session.posargs)
+
+
+@nox.session
+def benchmarks(session: nox.Session) -> None:
+    """Every benchmark, one after another."""
+    for script in ("training_step", "frechet"):
+        session.run("python", f"benchmarks/{script}.py", *session.posargs)
