@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 BIAS_FACTOR = 4
-"""The first-order bias is reported from this many images per feature on; there the eigenvalues of one sample tell 0.88 to
-1.0 of what fresh samples of Gaussians show, at one image per feature 0.6 to 0.9."""
+"""The first-order bias is reported from this many images per feature on; there the eigenvalues of one
+sample tell 0.88 to 1.0 of what fresh samples of Gaussians show, at one image per feature 0.6 to 0.9."""
 MOST_PULLS = 10_000
 """Images up to which the evaluation noise of a distance is computed."""
 SPLITS = 8
