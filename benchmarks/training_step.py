@@ -1,4 +1,4 @@
-"""How much slower a trial's training step is than a bare PyTorch loop of the same networks: `python benchmarks/training_step.py`.
+"""Compare a trial's training step with a bare PyTorch loop of the same networks: `python benchmarks/training_step.py`.
 
 Both train the quickstart's networks on the same glyphs with one thread, in turns of 20 steps within one run, so that a
 noisy machine slows both alike. Printed: the median of the ratios of neighbouring turns, with their quartiles.
@@ -30,7 +30,9 @@ def bare(settings: TrialSettings, data: Dataset) -> Iterator[None]:
     pair = build_pair(settings, styles=len(data.styles), block="0")
     generator, discriminator = (net.to(memory_format=torch.channels_last).train() for net in pair.networks().values())
     o = settings.training.optimizer
-    optimizers = [torch.optim.Adam(net.parameters(), lr=o.lr, betas=o.betas, fused=True) for net in (generator, discriminator)]
+    optimizers = [
+        torch.optim.Adam(net.parameters(), lr=o.lr, betas=o.betas, fused=True) for net in (generator, discriminator)
+    ]
     precision = torch.autocast("cpu", torch.bfloat16, enabled=settings.training.precision == "bfloat16")
     bce = F.binary_cross_entropy_with_logits
     split, size = data.train, settings.training.batch_size
@@ -103,7 +105,10 @@ def main() -> None:
     low, _, high = statistics.quantiles(ratios, n=4)
     print(f"bare loop:    {statistics.median(b for b, _ in pairs) * 1e3:.1f} ms a step")
     print(f"trial's loop: {statistics.median(t for _, t in pairs) * 1e3:.1f} ms a step")
-    print(f"ratio trial / bare: {statistics.median(ratios):.3f} (quartiles {low:.3f} to {high:.3f}, {turns} turns of {TURN} steps each)")
+    print(
+        f"ratio trial / bare: {statistics.median(ratios):.3f} "
+        f"(quartiles {low:.3f} to {high:.3f}, {turns} turns of {TURN} steps each)"
+    )
 
 
 if __name__ == "__main__":

@@ -44,12 +44,19 @@ StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="A study file, 
 StudyOrFolder = Annotated[
     str, typer.Argument(metavar="STUDY", help="A study file, a study's name, or its folder of results.")
 ]
-Results = Annotated[Path, typer.Option("--results", help="Folder that holds a folder per study.", envvar="HARNESS_RESULTS")]
-Settings = Annotated[
-    list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="A setting for this call, e.g. training.steps=200.")
+Results = Annotated[
+    Path, typer.Option("--results", help="Folder that holds a folder per study.", envvar="HARNESS_RESULTS")
 ]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output; people's text to standard error.")]
-Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Processes of one thread each; as many as cores unless given.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="PATH=VALUE", help="A setting for this call, e.g. training.steps=200."),
+]
+Json = Annotated[
+    bool, typer.Option("--json", help="One JSON document on standard output; people's text to standard error.")
+]
+Workers = Annotated[
+    int | None, typer.Option("--workers", min=1, help="Processes of one thread each; as many as cores unless given.")
+]
 
 
 def _console(*, as_json: bool = False) -> Console:
@@ -160,7 +167,9 @@ def plan(
     results: Results = Path("results"),
     workers: Workers = None,
     settings: Settings = None,
-    build: Annotated[bool, typer.Option("--build/--no-build", help="Build the arms to prove and to measure them.")] = True,
+    build: Annotated[
+        bool, typer.Option("--build/--no-build", help="Build the arms to prove and to measure them.")
+    ] = True,
     as_json: Json = False,
 ) -> None:
     """Arms, trials, proofs, parameters, multiply-adds, memory, estimated time; trains nothing."""
@@ -178,7 +187,9 @@ def plan(
 def report(
     study: StudyOrFolder,
     results: Results = Path("results"),
-    out: Annotated[Path | None, typer.Option(help="Folder for the files; `report/` in the results unless given.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the files; `report/` in the results unless given.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """HTML, Markdown, LaTeX and JSON from what is stored."""
@@ -227,7 +238,12 @@ def _folder(study: str, results: Path) -> Path:
 
 @app.command()
 def compare(
-    table: Annotated[Path, typer.Argument(metavar="TABLE", help="A CSV or Parquet table: one row per unit and arm, or one column per arm.")],
+    table: Annotated[
+        Path,
+        typer.Argument(
+            metavar="TABLE", help="A CSV or Parquet table: one row per unit and arm, or one column per arm."
+        ),
+    ],
     unit: Annotated[str | None, typer.Option(help="Column of the block, seed or subject.")] = None,
     arm: Annotated[str | None, typer.Option(help="Column of the arm.")] = None,
     value: Annotated[str | None, typer.Option(help="Column of the value.")] = None,
@@ -241,8 +257,8 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """The same statistics on any table of unit, arm and value."""
+    from harness.analysis import compare as compare_table
     from harness.analysis import render
-    from harness.analysis.compare import compare as compare_table
 
     document = compare_table(
         table,
@@ -255,7 +271,7 @@ def compare(
         margin=margin,
         looks=looks,
         failed=failed,
-        factors=None if factors is None else [name.strip() for name in factors.split(",")],
+        factors=factors or (),
     )
     _console(as_json=as_json).print(render(document), markup=False, highlight=False)
     if as_json:
@@ -287,11 +303,11 @@ def simulate(
     as_json: Json = False,
 ) -> None:
     """Error rates and expected numbers of blocks of the sequential rule, with naive peeking beside."""
-    from harness.analysis.compare import parse_looks
+    from harness.analysis.any_table import parse_looks
     from harness.analysis.simulation import render_simulation
     from harness.analysis.simulation import simulate as simulate_rule
 
-    document = simulate_rule(looks=parse_looks(looks), repeats=repeats)
+    document = simulate_rule(looks=parse_looks(looks) or (), repeats=repeats)
     _console(as_json=as_json).print(render_simulation(document), markup=False, highlight=False)
     if as_json:
         _document(document)

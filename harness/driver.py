@@ -93,7 +93,9 @@ FOLD_EVERY = 256
 class Driver:
     """The only writer of one study's tables and of their mirror."""
 
-    def __init__(self, study: Study, results: Path, *, executor: Executor, watch: Watch, shard: Shard | None = None) -> None:
+    def __init__(
+        self, study: Study, results: Path, *, executor: Executor, watch: Watch, shard: Shard | None = None
+    ) -> None:
         self.study = study
         self.store = Store(results / study.study)
         self.cache = results / ".cache"
@@ -133,7 +135,8 @@ class Driver:
             if difference and self.store.done():
                 lines = "\n  ".join(difference)
                 raise StoreError(
-                    f"{self.store.folder}: holds trials of another study; only blocks, looks and metrics can be added\n  {lines}\n"
+                    f"{self.store.folder}: holds trials of another study; "
+                    f"only blocks, looks and metrics can be added\n  {lines}\n"
                     "  give the changed study another name (`study:`), or another --results"
                 )
         self.store.freeze(self.study.model_dump(mode="json"), environment())
@@ -241,7 +244,11 @@ class Driver:
         where = f" (traceback: {self.store.folder / 'errors' / task.trial_id}.txt)" if lost.traceback else ""
         status = "failed" if lost.status == "killed" else lost.status
         plan = self.plans.get(task.arm)
-        sizes = {} if plan is None else {n: getattr(plan, n) for n in ("parameters_g", "parameters_d", "macs_g", "macs_d", "matched_fraction")}
+        sizes = (
+            {}
+            if plan is None
+            else {n: getattr(plan, n) for n in ("parameters_g", "parameters_d", "macs_g", "macs_d", "matched_fraction")}
+        )
         row = {
             "study": task.study,
             "study_hash": task.study_hash,

@@ -8,7 +8,7 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from harness import __version__
+from harness.version import VERSION
 
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "scikit-image", "torchmetrics", "pillow")
 """Packages whose version may move a number."""
@@ -21,7 +21,7 @@ def code_version() -> str:
     for path in sorted(Path(__file__).parent.rglob("*.py")):
         digest.update(path.name.encode())
         digest.update(path.read_bytes())
-    return f"{__version__}+{digest.hexdigest()[:12]}"
+    return f"{VERSION}+{digest.hexdigest()[:12]}"
 
 
 @functools.cache
@@ -38,4 +38,9 @@ def package_versions() -> dict[str, str]:
 
 def environment() -> dict[str, object]:
     """Return what a study's folder says of the machine it was computed on."""
-    return {"code_version": code_version(), "packages": package_versions(), "machine": platform.platform(), "processor": platform.processor() or platform.machine()}
+    return {
+        "code_version": code_version(),
+        "packages": package_versions(),
+        "machine": platform.platform(),
+        "processor": platform.processor() or platform.machine(),
+    }

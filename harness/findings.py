@@ -1,4 +1,4 @@
-"""What a study found: stored rows in, verdicts out; all that reports and the terminal show, and nothing computed twice."""
+"""What a study found: stored rows in, verdicts out; reports and the terminal show this and compute nothing."""
 
 from __future__ import annotations
 
@@ -179,7 +179,9 @@ def _analysis(
     described = metric_named(metric)
     primary = metric == study.measure.primary
     costs = {
-        name: {str(arm): float(group[column].median()) for arm, group in rows.groupby("arm") if group[column].notna().any()}
+        name: {
+            str(arm): float(group[column].median()) for arm, group in rows.groupby("arm") if group[column].notna().any()
+        }
         for name, column in COSTS.items()
     }
     return analyse(
@@ -221,17 +223,29 @@ def _controls(study: Study, tables: Tables, every: tuple[Arm, ...]) -> tuple[Con
         if arm.control is None or arm.name not in present:
             continue
         table = values_of(tables.trials, study.measure.primary)
-        asked = {"arm": arm.name, "baseline": BASELINE}
-        described = {**asked, "better": metric.better, "scale": metric.scale}
         match arm.control:
             case "a/a":
-                judged.append(controls.a_a(table, **described))
+                judged.append(
+                    controls.a_a(table, arm=arm.name, baseline=BASELINE, better=metric.better, scale=metric.scale)
+                )
             case "planted-harm":
-                judged.append(controls.planted_harm(table, **described))
+                judged.append(
+                    controls.planted_harm(
+                        table, arm=arm.name, baseline=BASELINE, better=metric.better, scale=metric.scale
+                    )
+                )
             case "one-ulp":
-                judged.append(controls.one_ulp(_by_step(tables, study.measure.primary), **described))
+                judged.append(
+                    controls.one_ulp(
+                        _by_step(tables, study.measure.primary),
+                        arm=arm.name,
+                        baseline=BASELINE,
+                        better=metric.better,
+                        scale=metric.scale,
+                    )
+                )
             case _:
-                judged.append(controls.no_op(table, **asked))
+                judged.append(controls.no_op(table, arm=arm.name, baseline=BASELINE))
     return tuple(judged)
 
 
@@ -256,7 +270,9 @@ def _notes(study: Study, trials: pd.DataFrame) -> tuple[str, ...]:
     notes = []
     features, data = trials["feature_id"].dropna().unique(), trials["data_hash"].dropna().unique()
     if len(features) > 1:
-        notes.append(f"{study.measure.primary}: rows with different features ({', '.join(sorted(features))}) do not compare.")
+        notes.append(
+            f"{study.measure.primary}: rows with different features ({', '.join(sorted(features))}) do not compare."
+        )
     if len(data) > 1 and not any(axis.startswith("data.") for axis in study.axes):
         notes.append("Trials were computed on different data; their blocks do not match.")
     return tuple(notes)

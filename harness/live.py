@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-
 from types import TracebackType
 from typing import Self
 
@@ -42,7 +41,9 @@ class View:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self.live is not None:
             self.live.stop()
 
@@ -70,7 +71,11 @@ class View:
             case SetAside():
                 self._say(f"{event.path}: cannot be read; set aside, and its trial is computed again", "yellow")
             case Looked():
-                still = f"open: {', '.join(a for a in event.open_arms if a != 'baseline')}" if event.open_arms else "all decided"
+                still = (
+                    f"open: {', '.join(a for a in event.open_arms if a != 'baseline')}"
+                    if event.open_arms
+                    else "all decided"
+                )
                 self._say(f"look at {event.blocks} blocks: {still}", "bold")
             case _:
                 pass
@@ -167,5 +172,3 @@ def duration(seconds: float) -> str:
 def statuses(counts: Counter[str]) -> str:
     """Return how many trials came to what: `7 complete, 1 diverged`."""
     return ", ".join(f"{n} {status}" for status, n in counts.most_common())
-
-

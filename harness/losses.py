@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 
 class Adversarial(NamedTuple):
-    """One adversarial loss; each part maps (N,) logits to a scalar, lower is better for the network that minimises it."""
+    """One adversarial loss; each part maps (N,) logits to a scalar that its network minimises."""
 
     real: Callable[[Tensor], Tensor]
     """The discriminator's, on real images."""
@@ -64,6 +64,5 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Ten
     share = mix.view(-1, 1, 1, 1).to(real.dtype)
     between = (share * real + (1 - share) * fake).detach().requires_grad_(True)
     (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
-    return (gradient.flatten(1).norm(dim=1) - 1).square().mean()
-
-
+    distance: Tensor = gradient.flatten(1).norm(dim=1) - 1
+    return distance.square().mean()

@@ -18,7 +18,7 @@ class Peak:
         if device.startswith("cuda"):
             torch.cuda.reset_peak_memory_stats(device)
         else:
-            # Linux lets a process reset its own high-water mark (proc(5), clear_refs); elsewhere the mark is its life's.
+            # Linux lets a process reset its own high-water mark (proc(5), clear_refs); elsewhere it is its life's.
             with contextlib.suppress(OSError):
                 Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
 

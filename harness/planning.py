@@ -44,7 +44,12 @@ def plan_document(study: Study, *, results: Path, workers: int, build: bool) -> 
     else:
         document = {"estimated_seconds": None, "arms": [_unbuilt(arm) for arm in every]}
         plans = {}
-    trained = [arm for arm in every if (plan := plans.get(arm.name)) is None or plan.trained(train_no_ops=study.train_no_ops or arm.control is not None)]
+    trained = [
+        arm
+        for arm in every
+        if (plan := plans.get(arm.name)) is None
+        or plan.trained(train_no_ops=study.train_no_ops or arm.control is not None)
+    ]
     return {
         "study": study.study,
         "question": study.question,
@@ -87,7 +92,9 @@ def _power(study: Study, results: Path) -> list[dict[str, Any]]:
 
 def render_plan(document: Mapping[str, Any]) -> str:
     """Return a plan in people's words."""
-    blocks = f"{document['blocks']} blocks" + (f", looks at {', '.join(map(str, document['looks']))}" if document["looks"] else "")
+    blocks = f"{document['blocks']} blocks" + (
+        f", looks at {', '.join(map(str, document['looks']))}" if document["looks"] else ""
+    )
     head = f"{document['study']}: {document['trials']} trials ({len(document['arms'])} arms, {blocks})"
     seconds = document["estimated_seconds"]
     if seconds is not None:
@@ -127,13 +134,20 @@ def _power_sentence(document: Mapping[str, Any], item: Mapping[str, Any]) -> str
         if item["detectable"] is None:
             return f"{item['blocks']} block tells nothing about chance; use at least 2, better 6."
         return (
-            f"With {item['blocks']} blocks a difference of {item['detectable']:.2f} standard deviations of the paired differences is found "
-            f"in {share} of studies; how large that is in {document['primary']}, a pilot's rows will tell."
+            f"With {item['blocks']} blocks a difference of {item['detectable']:.2f} standard deviations of the paired "
+            f"differences is found in {share} of studies; how large that is in {document['primary']}, a pilot's rows will tell."
         )
     found = item["detectable"]
-    size = "no difference" if found is None else f"a change of {item['detectable_change']:.1%}" if item["detectable_change"] is not None else f"a difference of {found:.3g}"
+    size = (
+        "no difference"
+        if found is None
+        else f"a change of {item['detectable_change']:.1%}"
+        if item["detectable_change"] is not None
+        else f"a difference of {found:.3g}"
+    )
     text = (
-        f"{item['arm']}: judged by {item['pilot_pairs']} pairs, {item['blocks']} blocks find {size} in {document['primary']} in {share} of studies"
+        f"{item['arm']}: judged by {item['pilot_pairs']} pairs, {item['blocks']} blocks find {size} "
+        f"in {document['primary']} in {share} of studies"
     )
     if item["blocks_for_equivalence"] is not None:
         text += (

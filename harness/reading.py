@@ -82,7 +82,10 @@ def _axis_problems(study: Study) -> Iterable[Problem]:
         if axis in study.baseline:
             first = study.baseline[axis]
             if first not in names and level_name(first) not in names:
-                yield ("baseline", axis), f"'{level_name(first)}' is not a level{did_you_mean(level_name(first), names)}"
+                yield (
+                    ("baseline", axis),
+                    f"'{level_name(first)}' is not a level{did_you_mean(level_name(first), names)}",
+                )
     for axis in study.baseline:
         if axis not in study.axes:
             yield ("baseline", axis), f"is no axis of the study{did_you_mean(axis, study.axes)}"
@@ -95,7 +98,11 @@ def _problems(error: ValidationError, model: type[Settings]) -> list[Problem]:
         where = tuple(part for part in item["loc"] if not _is_tag(part))
         kind, value, context = item["type"], item.get("input"), item.get("ctx", {})
         if kind == "extra_forbidden":
-            siblings = {p.split(".")[len(where) - 1] for p in setting_paths(model) if p.split(".")[: len(where) - 1] == list(map(str, where[:-1])) and len(p.split(".")) >= len(where)}
+            siblings = {
+                p.split(".")[len(where) - 1]
+                for p in setting_paths(model)
+                if p.split(".")[: len(where) - 1] == list(map(str, where[:-1])) and len(p.split(".")) >= len(where)
+            }
             found.append((where, f"no such setting{did_you_mean(str(where[-1]), siblings)}"))
         elif kind == "literal_error":
             allowed = context["expected"].replace(" or ", ", ").replace("'", "")
@@ -103,7 +110,12 @@ def _problems(error: ValidationError, model: type[Settings]) -> list[Problem]:
             found.append((where, f"found {_show(value)}{hint}{yaml_file.trap(value)}"))
         elif kind == "union_tag_invalid":
             tags = [t for t in re.findall(r"'([^']+)'", context["expected_tags"]) if t != "custom"]
-            found.append(((*where, "kind"), f"no '{context['tag']}'{did_you_mean(context['tag'], tags)} (or your own package.module:function)"))
+            found.append(
+                (
+                    (*where, "kind"),
+                    f"no '{context['tag']}'{did_you_mean(context['tag'], tags)} (or your own package.module:function)",
+                )
+            )
         elif kind == "union_tag_not_found":
             found.append(((*where, "kind"), "is missing; say which kind it is"))
         elif kind == "missing":
@@ -117,10 +129,26 @@ def _problems(error: ValidationError, model: type[Settings]) -> list[Problem]:
 
 def _is_tag(part: str | int) -> bool:
     """Tell a tag that pydantic puts into the place of an error from a key of the file."""
-    return isinstance(part, str) and (part in _TAGS or bool(re.match(r"^(constrained|function|tuple|literal|Looks|nullable)", part)))
+    return isinstance(part, str) and (
+        part in _TAGS or bool(re.match(r"^(constrained|function|tuple|literal|Looks|nullable)", part))
+    )
 
 
-_TAGS = {"glyphs", "pairs", "images", "faces", "custom", "unet", "dcgan", "zi2zi", "number", "schedule", "int", "float", "str"}
+_TAGS = {
+    "glyphs",
+    "pairs",
+    "images",
+    "faces",
+    "custom",
+    "unet",
+    "dcgan",
+    "zi2zi",
+    "number",
+    "schedule",
+    "int",
+    "float",
+    "str",
+}
 
 
 def _expected(message: str) -> str:
@@ -160,7 +188,11 @@ def _paths(schema: Mapping[str, Any]) -> Iterable[str]:
 
 def changed(old: Mapping[str, Any], new: Study) -> Sequence[str]:
     """Return what a study changed against its frozen form beyond adding blocks, looks or metrics, a line each."""
-    return [f"{path}: was {_show(a)}, is {_show(b)}" for path, a, b in _difference(old, new.model_dump(mode="json"), "") if not _adds(path, a, b)]
+    return [
+        f"{path}: was {_show(a)}, is {_show(b)}"
+        for path, a, b in _difference(old, new.model_dump(mode="json"), "")
+        if not _adds(path, a, b)
+    ]
 
 
 _FREE = ("runner", "budget", "claims", "question", "design.controls", "train_no_ops", "confounded_above")
@@ -171,9 +203,7 @@ def _adds(path: str, old: Any, new: Any) -> bool:
         return True
     if path == "measure.also":
         return set(old) <= set(new)
-    if path.startswith("design.blocks"):
-        return True
-    return False
+    return path.startswith("design.blocks")
 
 
 def _difference(old: Any, new: Any, path: str) -> Iterable[tuple[str, Any, Any]]:

@@ -57,11 +57,11 @@ class Glyphs(ImageSettings):
 
     kind: Literal["glyphs"] = "glyphs"
     source: Text = "DejaVuSans"
-    """A font that matplotlib ships, by name, or the path of a TTF, OTF or TTC file (`file.ttc#1` for its second face)."""
+    """A font that matplotlib ships, by name, or the path of a TTF, OTF or TTC file (`file.ttc#1`: its second face)."""
     targets: Annotated[tuple[Text, ...], Field(min_length=1)] = ("DejaVuSerif",)
     """Fonts to learn; each is a style."""
     characters: Text = "shared-letters"
-    """A named set (shared-letters, latin, greek, cyrillic, kana, gb2312-1 …), the path of a text file, or the characters themselves."""
+    """A named set (shared-letters, latin, greek, kana, gb2312-1 …), the path of a text file, or the characters."""
     margin: Annotated[float, Strict(), Field(ge=0.0, lt=0.5)] = 0.06
     """Empty share of the canvas on each side."""
     augment: Literal["none", "zi2zi"] = "none"
@@ -128,7 +128,7 @@ class Innermost(Settings):
     down_stride: Literal[1, 2] = 2
     up_stride: Literal[1, 2] = 2
     compensation: Literal["none", "interpolate", "upsample"] = "none"
-    """How the map meets its skip again when the strides changed its size: not at all, bilinear resizing, or an upsample layer and conv."""
+    """How the map meets its skip when strides changed its size: not at all, bilinear, or upsample layer and conv."""
 
 
 class UNet(Settings):
@@ -210,7 +210,7 @@ class CommonDiscriminator(Settings):
     norm: Norm = "batch"
     activation: Activation = "leaky_relu"
     spectral_norm: Literal["none", "unnormalised", "convs", "convs+heads"] = "none"
-    """Miyato 2018, arXiv:1802.05957: on no layer, on convolutions that no norm follows, on all of them, and on the linear heads too."""
+    """On no layer, on convolutions that no norm follows, on all of them, and on the linear heads too (Miyato 2018)."""
     blur: Blur = Blur()
     init: Init = "normal"
 

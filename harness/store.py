@@ -92,7 +92,9 @@ class Store:
                 f"{self.folder}: in use by {self._holder()}; wait for it, stop it, or choose another --results"
             ) from None
         except OSError as error:
-            raise StoreError(f"{self.folder}: cannot be written ({error.strerror}); choose another --results") from error
+            raise StoreError(
+                f"{self.folder}: cannot be written ({error.strerror}); choose another --results"
+            ) from error
         try:
             self.write_file(".holder", f"process {os.getpid()} on {os.uname().nodename}".encode())
             for scratch in self.folder.rglob(".scratch-*"):
@@ -154,7 +156,9 @@ class Store:
             scratch.replace(path)
         except OSError as error:
             scratch.unlink(missing_ok=True)
-            raise StoreError(f"{path}: cannot be written ({error.strerror}); make room or choose another --results") from error
+            raise StoreError(
+                f"{path}: cannot be written ({error.strerror}); make room or choose another --results"
+            ) from error
 
     def set_aside_damaged(self) -> list[Path]:
         """Rename trials' files that cannot be read, so that their trials are computed again, and return them."""
@@ -210,7 +214,7 @@ class Store:
         if found is None:
             columns = MEASUREMENTS if table == "measurements" else trial_columns((), ())
             return pd.DataFrame(columns=[column.name for column in columns])
-        frame = found.to_pandas()
+        frame: pd.DataFrame = found.to_pandas()
         return frame if only is None else frame[frame["trial_id"].isin(only)].reset_index(drop=True)
 
     def _files(self, table: str) -> Folder:

@@ -153,12 +153,12 @@ class Study(TrialSettings):
     """Its name, and the name of its folder of results."""
     question: Text = ""
     claims: tuple[Claim, ...] = ()
-    axes: dict[Axis, list[Level] | dict[str, Level]] = {}
+    axes: dict[Axis, list[Level] | dict[str, Level]] = Field(default={})
     """Dotted settings and their levels: a list, or a mapping from level names to values."""
-    baseline: dict[Axis, Level] = {}
+    baseline: dict[Axis, Level] = Field(default={})
     """The baseline's level of each axis, where it is not the first."""
     confounded_above: Annotated[float, Field(ge=0.0)] = 0.1
-    """An arm whose parameters or multiply-adds differ from the baseline's by more than this share is called confounded."""
+    """An arm whose parameters or multiply-adds differ from the baseline's by more than this share is confounded."""
     train_no_ops: Flag = False
     """Train arms that are proved to be no-ops all the same, as controls."""
     design: Design = Design()

@@ -40,7 +40,9 @@ TRIALS = (
     Column("parameters_d", "int64", "numbers learnt by the discriminator"),
     Column("macs_g", "int64", "multiply-adds of the generator's forward pass", "per image"),
     Column("macs_d", "int64", "multiply-adds of the discriminator's forward pass", "per image"),
-    Column("matched_fraction", "double", "share of initial parameters bit-equal to the baseline's of the block", "0 to 1"),
+    Column(
+        "matched_fraction", "double", "share of initial parameters bit-equal to the baseline's of the block", "0 to 1"
+    ),
     Column("seconds_per_step", "double", "median time of a training step, without evaluation", "s", timing=True),
     Column("wall_seconds", "double", "time from the trial's start to its row", "s", timing=True),
     Column("peak_bytes", "int64", "largest resident memory of the process during the trial", "bytes", timing=True),
@@ -52,7 +54,11 @@ TRIALS = (
     Column("threads", "int64", "threads of the trial's process"),
     Column("precision", "string", "float32 or bfloat16"),
     Column("data_hash", "string", "digest of every image and of the split"),
-    Column("feature_id", "string", "identity of the features of the primary metric; values of different ones do not compare"),
+    Column(
+        "feature_id",
+        "string",
+        "identity of the features of the primary metric; values of different ones do not compare",
+    ),
 )
 
 MEASUREMENTS = (

@@ -1,4 +1,4 @@
-"""What is asked of an executor, and what it says meanwhile: plain data that can be sent to another process or machine."""
+"""What is asked of an executor, and what it says meanwhile: plain data that can be sent to another process."""
 
 from __future__ import annotations
 

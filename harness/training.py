@@ -120,11 +120,15 @@ class Trainer:
         target = _to_range(self.split.target[chosen])
         source = None if self.split.source is None else _to_range(self.split.source[chosen])
         if self.augmentation != "none":
-            source, target = augment(source, target, mode=self.augmentation, generator=stream(self.block, f"augment/{purpose}"))
+            source, target = augment(
+                source, target, mode=self.augmentation, generator=stream(self.block, f"augment/{purpose}")
+            )
         latent = None
         if self.latent:
             latent = torch.randn(len(chosen), self.latent, generator=stream(self.block, f"latent/{purpose}"))
-        conditions = Conditions(*(None if x is None else x.to(self.device) for x in (source, self.split.style[chosen], latent)))
+        conditions = Conditions(
+            *(None if x is None else x.to(self.device) for x in (source, self.split.style[chosen], latent))
+        )
         return conditions, target.to(self.device)
 
 
@@ -158,7 +162,13 @@ def train(trainer: Trainer, *, log_every: int = 1) -> Iterator[Progress]:
                 generated: Generated = generator(conditions)
             trainer.optimizer_d.zero_grad()
             loss_d = _discriminator_pass(
-                trainer, adversarial, conditions, real, generated.image.detach(), precision, signals if logging else None,
+                trainer,
+                adversarial,
+                conditions,
+                real,
+                generated.image.detach(),
+                precision,
+                signals if logging else None,
                 mix_name=f"penalty/{step}/{turn}",
             )
             trainer.optimizer_d.step()
@@ -182,7 +192,7 @@ def train(trainer: Trainer, *, log_every: int = 1) -> Iterator[Progress]:
             signals |= {
                 "gradient_norm_g": _gradient_norm(generator),
                 "gradient_norm_d": _gradient_norm(discriminator),
-                "saturation": (generated.image.detach().abs() > 0.98).float().mean().item(),  # noqa: PLR2004 - within 1 % of white or black
+                "saturation": (generated.image.detach().abs() > 0.98).float().mean().item(),
                 "learning_rate": trainer.optimizer_g.param_groups[0]["lr"],
             }
         yield Progress(trainer.step, loss_d, loss_g.item(), signals)
@@ -224,7 +234,9 @@ def _discriminator_pass(
             both = Conditions(*(None if x is None else torch.cat([x, x]) for x in conditions))
             judged = discriminator(torch.cat([real, fake]), both)
             n = len(real)
-            on_real, on_fake = (type(judged)(*(None if x is None else x[part] for x in judged)) for part in (slice(n), slice(n, None)))
+            on_real, on_fake = (
+                type(judged)(*(None if x is None else x[part] for x in judged)) for part in (slice(n), slice(n, None))
+            )
         else:
             on_real = discriminator(real, conditions)
             on_fake = discriminator(fake, conditions)
@@ -303,8 +315,8 @@ def _update_average(average: nn.Module, network: nn.Module, decay: float) -> Non
     """Move the average towards the network; buffers are copied."""
     for mean, now in zip(average.parameters(), network.parameters(), strict=True):
         mean.lerp_(now, 1 - decay)
-    for mean, now in zip(average.buffers(), network.buffers(), strict=True):
-        mean.copy_(now)
+    for kept, buffer in zip(average.buffers(), network.buffers(), strict=True):
+        kept.copy_(buffer)
 
 
 def _gradient_norm(network: nn.Module) -> float:

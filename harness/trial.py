@@ -166,7 +166,9 @@ class _Course:
             self.step_seconds.append(now - clock)
             worst = max(abs(progress.loss_d), abs(progress.loss_g))
             if not worst <= s.failures.loss_limit:
-                raise Diverged(progress.step, f"losses {progress.loss_d:.4g} and {progress.loss_g:.4g} at step {progress.step}")
+                raise Diverged(
+                    progress.step, f"losses {progress.loss_d:.4g} and {progress.loss_g:.4g} at step {progress.step}"
+                )
             if progress.signals:
                 self.signals.append(
                     {"step": progress.step, "loss_d": progress.loss_d, "loss_g": progress.loss_g, **progress.signals}
@@ -250,7 +252,7 @@ class _Course:
         return (*self.rows, *missing)
 
     def pictures(self, generator: nn.Module) -> dict[str, bytes]:
-        """Return strips of the first measured items as PNG files: source, target where there are pairs, and generated."""
+        """Return strips of the first measured items as PNG files: source, if there is one, target and generated."""
         first = Conditions(*(None if x is None else x[:SHOWN] for x in self.items.conditions))
         strips = {"generated": generate(generator, first, next(generator.parameters()).device)}
         if first.source is not None:
@@ -270,7 +272,10 @@ def measured_items(data: Dataset, most: int, latent: int | None) -> Measured:
     )
     some = torch.randperm(len(data.train), generator=stream(data.hash, "measure/train"))[:most]
     return Measured(
-        conditions, _to_range(held.target[chosen]), tuple(held.labels[i] for i in chosen.tolist()), _to_range(data.train.target[some])
+        conditions,
+        _to_range(held.target[chosen]),
+        tuple(held.labels[i] for i in chosen.tolist()),
+        _to_range(data.train.target[some]),
     )
 
 
@@ -289,7 +294,7 @@ def generate(generator: nn.Module, conditions: Conditions, device: torch.device,
 
 
 def diversity(images: Tensor, count: int = 32) -> float:
-    """Return the mean absolute difference between pairs of the first images, in grey levels of [-1, 1]; higher is more varied."""
+    """Return the mean absolute difference between pairs of the first images, on [-1, 1]; higher is more varied."""
     flat = images[:count].flatten(1).double()
     return torch.pdist(flat, p=1).mean().item() / flat.shape[1] if len(flat) > 1 else math.nan
 

@@ -33,7 +33,12 @@ def arm_table(findings: Findings) -> Table:
 
     metrics = findings.study.measure.metrics
     horizon = findings.study.measure.steps(findings.study.training.steps)[-1]
-    table = Table(box=SIMPLE_HEAD, title=f"mean ± sd over blocks at step {horizon}; ↓ lower is better, ↑ higher is better", title_justify="left", title_style="dim")
+    table = Table(
+        box=SIMPLE_HEAD,
+        title=f"mean ± sd over blocks at step {horizon}; ↓ lower is better, ↑ higher is better",
+        title_justify="left",
+        title_style="dim",
+    )
     table.add_column("arm", no_wrap=True)
     table.add_column("blocks", justify="right")
     for name in metrics:
@@ -43,7 +48,9 @@ def arm_table(findings: Findings) -> Table:
         cells = []
         for name in metrics:
             spread = arm.values.get(name)
-            cells.append("–" if spread is None else f"{spread.mean:.4g}" + ("" if spread.sd is None else f" ± {spread.sd:.2g}"))
+            cells.append(
+                "–" if spread is None else f"{spread.mean:.4g}" + ("" if spread.sd is None else f" ± {spread.sd:.2g}")
+            )
         bad = {s: n for s, n in arm.statuses.items() if s != "complete"}
         table.add_row(arm.name, str(arm.blocks), *cells, ", ".join(f"{n} {s}" for s, n in bad.items()) or "0")
     return table

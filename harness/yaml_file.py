@@ -44,7 +44,9 @@ def read(path: Path) -> Document:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "is not text in UTF-8"
-        raise HarnessError(f"{path}: cannot be read ({reason}); give the path of a study file, e.g. studies/quickstart.yaml") from error
+        raise HarnessError(
+            f"{path}: cannot be read ({reason}); give the path of a study file, e.g. studies/quickstart.yaml"
+        ) from error
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         data = yaml.safe_load(text)
@@ -67,7 +69,8 @@ def _walk(node: yaml.Node, path: tuple[str | int, ...], lines: dict[tuple[str | 
         for key, value in node.value:
             at = (*path, key.value)
             if at in lines:
-                yield f"line {key.start_mark.line + 1}: {'.'.join(map(str, at))}: given twice, first on line {lines[at]}"
+                where = ".".join(map(str, at))
+                yield f"line {key.start_mark.line + 1}: {where}: given twice, first on line {lines[at]}"
             lines[at] = key.start_mark.line + 1
             yield from _walk(value, at, lines)
     elif isinstance(node, yaml.SequenceNode):
@@ -96,5 +99,5 @@ def trap(value: Any) -> str:
         sign = exponent if exponent[0] in "+-" else f"+{exponent}"
         return f" (YAML reads {value} as text; write {mantissa}e{sign})"
     if isinstance(value, bool):
-        return f" (YAML reads on, yes, off and no as true and false; quote the word if that was meant)"
+        return " (YAML reads on, yes, off and no as true and false; quote the word if that was meant)"
     return ""

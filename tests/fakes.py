@@ -23,7 +23,9 @@ def split(count: int = 24, *, seed: int = 0, size: int = SIZE, channels: int = 1
 
 def dataset(**options: Any) -> Dataset:
     """Return a data set of random images."""
-    return Dataset.of(split(seed=1, **options), split(seed=2, count=12, **options), tuple(f"style{i}" for i in range(STYLES)))
+    return Dataset.of(
+        split(seed=1, **options), split(seed=2, count=12, **options), tuple(f"style{i}" for i in range(STYLES))
+    )
 
 
 def settings(**groups: Any) -> TrialSettings:

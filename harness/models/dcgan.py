@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from torch import Tensor, nn
 
@@ -19,12 +21,14 @@ class DcganGeneratorNetwork(nn.Module):
         s = settings
         doublings = image_size.bit_length() - 3
         if doublings < 1:
-            raise ValueError(f"DCGAN starts from 4x4 maps: images of {image_size} px are too small; 8 px or more are not")
+            raise ValueError(
+                f"DCGAN starts from 4x4 maps: images of {image_size} px are too small; 8 px or more are not"
+            )
         widths = [s.channels * 2**i for i in reversed(range(doublings))] + [channels]
         bias = s.norm == "none"
         self.convs = nn.ModuleDict({"conv1": nn.ConvTranspose2d(s.latent, widths[0], 4, 1, 0, bias=bias)})
         self.norms = nn.ModuleDict({"conv1": norm(s.norm, widths[0])})
-        for index, (inputs, outputs) in enumerate(zip(widths, widths[1:], strict=False), start=2):
+        for index, (inputs, outputs) in enumerate(itertools.pairwise(widths), start=2):
             last = index == doublings + 1
             self.convs[f"conv{index}"] = nn.ConvTranspose2d(inputs, outputs, 4, 2, 1, bias=bias)
             self.norms[f"conv{index}"] = nn.Identity() if last and not s.last_norm else norm(s.norm, outputs)
@@ -56,7 +60,7 @@ class DcganDiscriminatorNetwork(nn.Module):
         self.convs = nn.ModuleDict()
         self.norms = nn.ModuleDict()
         self.blurs = nn.ModuleDict()
-        for index, (inputs, outputs) in enumerate(zip(widths, widths[1:], strict=False), start=1):
+        for index, (inputs, outputs) in enumerate(itertools.pairwise(widths), start=1):
             self.convs[f"conv{index}"] = nn.Conv2d(inputs, outputs, 4, 2, 1, bias=bias)
             self.norms[f"conv{index}"] = nn.Identity() if index == 1 else norm(s.norm, outputs)
             self.blurs[f"conv{index}"] = blur_at(s.blur, "hidden")

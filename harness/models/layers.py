@@ -43,7 +43,7 @@ def gaussian_kernel(size: int, sigma: float) -> Tensor:
 
 
 def _reflect(x: Tensor, pad: int, dim: int) -> Tensor:
-    """Reflect `pad` rows at both ends of one dimension; slices and flips, so that CUDA's backward is deterministic too."""
+    """Reflect `pad` rows at both ends of a dimension, by slices and flips: deterministic on CUDA too."""
     size = x.shape[dim]
     head = x.narrow(dim, 1, pad).flip(dim)
     tail = x.narrow(dim, size - 1 - pad, pad).flip(dim)

@@ -1,10 +1,11 @@
-"""Matched initialisation: each parameter is filled from a stream named after it, so arms share what they have in common."""
+"""Matched initialisation: each parameter is filled from a stream named after it, so that arms share what they can."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -32,8 +33,12 @@ class SpectralNorm(nn.Module):
         matrix = self._matrix(weight)
         self.left: Tensor
         self.right: Tensor
-        self.register_buffer("left", _unit(torch.randn(matrix.shape[0], generator=stream(block, f"spectral/{name}.left"))))
-        self.register_buffer("right", _unit(torch.randn(matrix.shape[1], generator=stream(block, f"spectral/{name}.right"))))
+        self.register_buffer(
+            "left", _unit(torch.randn(matrix.shape[0], generator=stream(block, f"spectral/{name}.left")))
+        )
+        self.register_buffer(
+            "right", _unit(torch.randn(matrix.shape[1], generator=stream(block, f"spectral/{name}.right")))
+        )
         for _ in range(WARM_UP):
             self.iterate(weight)
 
@@ -53,7 +58,8 @@ class SpectralNorm(nn.Module):
         """Return the weight over the present estimate of its spectral norm; vectors are constants to the gradient."""
         left, right = self.left.clone(), self.right.clone()
         with _without_autocast(weight):
-            return weight / torch.dot(left, self._matrix(weight) @ right)
+            normalised: Tensor = weight / torch.dot(left, self._matrix(weight) @ right)
+        return normalised
 
 
 def _without_autocast(weight: Tensor) -> AbstractContextManager[object]:
@@ -67,9 +73,9 @@ def _unit(vector: Tensor) -> Tensor:
 
 def _iterate_before_forward(layer: nn.Module, _inputs: object) -> None:
     """Make the one power iteration of a training forward."""
-    if layer.training:
-        weights = layer.parametrizations.weight
-        weights[0].iterate(weights.original)  # type: ignore[index, union-attr, operator]
+    if layer.training and parametrize.is_parametrized(layer, "weight"):
+        weights: Any = layer.get_submodule("parametrizations.weight")
+        weights[0].iterate(weights.original)
 
 
 def spectrally_normalise(network: nn.Module, which: str, *, net: str, block: str) -> None:
@@ -83,7 +89,7 @@ def spectrally_normalise(network: nn.Module, which: str, *, net: str, block: str
     """
     if which == "none":
         return
-    skipped = getattr(network, "normalised", frozenset()) if which == "unnormalised" else frozenset()
+    skipped: frozenset[str] = getattr(network, "normalised", frozenset()) if which == "unnormalised" else frozenset()
     kinds = (*CONVS, nn.Linear) if which == "convs+heads" else CONVS
     for name, layer in list(network.named_modules()):
         if isinstance(layer, kinds) and name not in skipped:
@@ -100,7 +106,7 @@ def initialise(network: nn.Module, scheme: Init, *, net: str, block: str) -> Non
     Args:
         network: Built, before any parametrisation.
         scheme: `normal` is DCGAN's and zi2zi's (convolutions and linear layers N(0, 0.02), norms N(1, 0.02), biases 0);
-            `kaiming` is He's normal for convolutions and linear layers (He 2015, arXiv:1502.01852); `default` is torch's.
+            `kaiming` is He's normal for the same layers (He 2015, arXiv:1502.01852); `default` is torch's.
         net: `generator` or `discriminator`.
         block: The block's key.
     """
@@ -143,7 +149,7 @@ def named_weights(network: nn.Module) -> Iterator[tuple[str, Tensor]]:
 
 
 def matched_fraction(arm: dict[str, nn.Module], baseline: dict[str, nn.Module]) -> float:
-    """Return the share of the arm's parameters, counted as numbers, that are bit-equal to the baseline's of the same name."""
+    """Return the share of the arm's numbers that are bit-equal to the baseline's parameter of the same name."""
     shared = {f"{net}.{name}": p for net, network in baseline.items() for name, p in named_weights(network)}
     equal = total = 0
     for net, network in arm.items():

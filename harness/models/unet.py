@@ -29,7 +29,8 @@ class Upsampling(nn.Module):
         """(N, inputs, H, W) to (N, outputs, about H * stride, about W * stride)."""
         if self.kind == "resize":
             x = F.interpolate(x, scale_factor=self.stride, mode="nearest") if self.stride > 1 else x
-            return self.conv(x)
+            resized: Tensor = self.conv(x)
+            return resized
         x = self.conv(x)
         return F.pixel_shuffle(x, self.stride) if self.kind == "pixel_shuffle" else x
 
@@ -51,9 +52,13 @@ class Level(nn.Module):
         self.down_norm = nn.Identity() if outermost or innermost else norm(s.norm, inner)
         self.down_activation = activation(s.down_activation)
         self.up_activation = activation(s.up_activation)
-        self.up = Upsampling(s.upsampling, inner + style if innermost else 2 * inner, outputs, up_stride, bias=bias or outermost)
+        self.up = Upsampling(
+            s.upsampling, inner + style if innermost else 2 * inner, outputs, up_stride, bias=bias or outermost
+        )
         self.refine = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=bias or outermost) if s.refine else nn.Identity()
-        self.compensate = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=bias) if self.compensation == "upsample" else nn.Identity()
+        self.compensate = (
+            nn.Conv2d(outputs, outputs, 3, 1, 1, bias=bias) if self.compensation == "upsample" else nn.Identity()
+        )
         self.up_norm = nn.Identity() if outermost else norm(s.norm, outputs)
         self.dropout = MatchedDropout(dropout, f"generator.level{index}.dropout")
         self.attention = AttentionGate(outer, outputs) if s.skip_attention and not outermost else None
@@ -106,9 +111,12 @@ class UNetGenerator(nn.Module):
             )
         self.style = nn.Embedding(styles, settings.style_channels)
 
+    def _levels(self) -> list[Level]:
+        return [level for level in self.levels.values() if isinstance(level, Level)]
+
     def _descend(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Return the bottleneck's map and the skips, outermost first."""
-        *outer, innermost = self.levels.values()
+        *outer, innermost = self._levels()
         skips: list[Tensor] = []
         x = image
         for level in outer:
@@ -124,10 +132,12 @@ class UNetGenerator(nn.Module):
         """Return images in [-1, 1] and the codes of the sources."""
         source, style, _ = conditions
         if source is None or style is None:
-            raise ValueError("a U-Net redraws a source in a style: its data must be pairs, e.g. data.kind glyphs or pairs")
+            raise ValueError(
+                "a U-Net redraws a source in a style: its data must be pairs, e.g. data.kind glyphs or pairs"
+            )
         bottleneck, skips = self._descend(source)
         embedded = self.style(style)[:, :, None, None].expand(-1, -1, *bottleneck.shape[-2:])
         x = torch.cat([embedded.to(bottleneck.dtype), bottleneck], 1)
-        for level, skip in zip(reversed(self.levels.values()), [*reversed(skips), None], strict=True):
+        for level, skip in zip(reversed(self._levels()), [*reversed(skips), None], strict=True):
             x = level.rise(x, skip)
         return Generated(torch.tanh(full_precision(x)), bottleneck.flatten(1))

@@ -59,11 +59,14 @@ class Zi2ziDiscriminatorNetwork(nn.Module):
     def features(self, image: Tensor, conditions: Conditions) -> Tensor:
         """Return the map that the heads read, (N, C, S/8, S/8)."""
         if conditions.source is None:
-            raise ValueError("zi2zi's discriminator judges pairs: its data must have a source, e.g. data.kind glyphs or pairs")
+            raise ValueError(
+                "zi2zi's discriminator judges pairs: its data must have a source, e.g. data.kind glyphs or pairs"
+            )
         x = self.blur_input(torch.cat([conditions.source, image], 1))
         for name, conv in self.convs.items():
             x = self.blurs[name](self.activation(self.norms[name](conv(x))))
-        return self.blur_output(self.final(self.blur_features(x)))
+        judged: Tensor = self.blur_output(self.final(self.blur_features(x)))
+        return judged
 
     def forward(self, image: Tensor, conditions: Conditions) -> Judgement:
         """Return one logit per image and, with linear heads, logits of the styles."""

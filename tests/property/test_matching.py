@@ -6,12 +6,12 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+import fakes
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-import fakes
 from harness.models import MatchedDropout, build_pair, matched_fraction
 from harness.models.matching import named_weights
 from harness.settings import TrialSettings

@@ -29,7 +29,9 @@ subsets = st.sets(st.sampled_from(sorted(AXES)), min_size=1).map(lambda names: {
 
 
 @given(axes=subsets)
-def test_one_factor_has_the_baseline_and_each_other_level_once_and_arms_differ_in_one_axis(axes: dict[str, Any]) -> None:
+def test_one_factor_has_the_baseline_and_each_other_level_once_and_arms_differ_in_one_axis(
+    axes: dict[str, Any],
+) -> None:
     found = arms(study(axes))
     assert found[0].name == BASELINE
     assert len(found) == 1 + sum(len(levels) - 1 for levels in axes.values())
@@ -63,13 +65,20 @@ def test_a_fraction_is_balanced_orthogonal_and_holds_the_baseline(count: int, ha
 
 def test_a_fraction_of_three_levels_or_too_many_halvings_is_refused() -> None:
     with pytest.raises(HarnessError, match="has 3 levels; fractions need two"):
-        arms(study({k: AXES[k] for k in ("discriminator.spectral_norm", "training.batch_size", "generator.refine")}, kind="fractional"))
+        arms(
+            study(
+                {k: AXES[k] for k in ("discriminator.spectral_norm", "training.batch_size", "generator.refine")},
+                kind="fractional",
+            )
+        )
     with pytest.raises(HarnessError, match=r"design\.halvings: 2 is too much for 3 axes"):
         arms(study({k: AXES[k][:2] for k in list(AXES)[:3]}, kind="fractional", halvings=2))
 
 
 @given(axes=subsets, blocks=st.integers(1, 5))
-def test_every_arm_is_in_every_block_once_blocks_are_contiguous_and_ids_distinct(axes: dict[str, Any], blocks: int) -> None:
+def test_every_arm_is_in_every_block_once_blocks_are_contiguous_and_ids_distinct(
+    axes: dict[str, Any], blocks: int
+) -> None:
     found = trials(arms(study(axes)), range(blocks))
     assert [t.block for t in found] == sorted(t.block for t in found)
     assert len({t.trial_id for t in found}) == len({(t.arm.name, t.block) for t in found}) == len(found)
@@ -81,7 +90,9 @@ def test_more_blocks_leave_the_ids_of_earlier_trials_alone() -> None:
 
 
 def test_a_named_baseline_comes_first() -> None:
-    asked = Study.model_validate({"study": "x", "axes": {"training.batch_size": [8, 16]}, "baseline": {"training.batch_size": 16}})
+    asked = Study.model_validate(
+        {"study": "x", "axes": {"training.batch_size": [8, 16]}, "baseline": {"training.batch_size": 16}}
+    )
     base, other = arms(asked)
     assert base.settings.training.batch_size == 16
     assert other.name == "batch_size=8"
@@ -97,12 +108,22 @@ def test_levels_can_be_groups_with_names_of_their_own() -> None:
 
 def test_controls_follow_the_arms_with_the_baselines_levels() -> None:
     found = arms(study({"training.batch_size": [16, 8]}, controls=["a/a", "no-ops", "one-ulp", "planted-harm"]))
-    assert [arm.name for arm in found] == [BASELINE, "batch_size=8", "a/a", "no-op blur", "no-op adamw", "one-ulp", "planted-harm"]
+    assert [arm.name for arm in found] == [
+        BASELINE,
+        "batch_size=8",
+        "a/a",
+        "no-op blur",
+        "no-op adamw",
+        "one-ulp",
+        "planted-harm",
+    ]
     base, by_name = found[0], {arm.name: arm for arm in found}
     assert by_name["a/a"].settings == base.settings
     assert by_name["a/a"].streams(3) != base.streams(3)
     assert by_name["one-ulp"].streams(3) == base.streams(3)
-    assert by_name["planted-harm"].settings.training.optimizer.lr == pytest.approx(base.settings.training.optimizer.lr / 10)
+    assert by_name["planted-harm"].settings.training.optimizer.lr == pytest.approx(
+        base.settings.training.optimizer.lr / 10
+    )
 
 
 @given(st.text(min_size=1, max_size=120), st.text(min_size=1, max_size=120))

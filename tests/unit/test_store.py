@@ -41,8 +41,14 @@ def write(store: Store, *ids: str, **changes: Any) -> None:
         store.write(rows(trial_id, **changes), axes=AXES, metrics=METRICS)
 
 
-@given(value=st.none() | st.floats(allow_nan=False), block=st.integers(0, 2**40), status=st.sampled_from(["complete", "diverged"]))
-def test_what_is_written_is_read(tmp_path_factory: pytest.TempPathFactory, value: float | None, block: int, status: str) -> None:
+@given(
+    value=st.none() | st.floats(allow_nan=False),
+    block=st.integers(0, 2**40),
+    status=st.sampled_from(["complete", "diverged"]),
+)
+def test_what_is_written_is_read(
+    tmp_path_factory: pytest.TempPathFactory, value: float | None, block: int, status: str
+) -> None:
     store = Store(tmp_path_factory.mktemp("store"))
     write(store, "a", fid_efficientnet=value, block=block, status=status)
     row = store.trials().iloc[0]
@@ -134,5 +140,7 @@ def test_a_folder_that_holds_no_study_says_so(tmp_path: Path) -> None:
 
 
 def test_the_columns_that_depend_on_pace_are_left_out_of_comparisons() -> None:
-    left = comparable({"trial_id": "a", "wall_seconds": 1.0, "seconds_per_step": 2.0, "peak_bytes": 3, "started_at": 4, "fid": 5})
+    left = comparable(
+        {"trial_id": "a", "wall_seconds": 1.0, "seconds_per_step": 2.0, "peak_bytes": 3, "started_at": 4, "fid": 5}
+    )
     assert left == {"trial_id": "a", "fid": 5}

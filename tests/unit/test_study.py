@@ -43,14 +43,26 @@ def test_the_defaults_of_a_study_are_the_documented_ones(tmp_path: Path) -> None
     ("line", "message"),
     [
         ("dta: {}", "dta: no such setting; did you mean 'data'?"),
-        ("training: {steps: 2e4}", "training.steps: expected a whole number, got '2e4' (YAML reads 2e4 as text; write 2.0e+4)"),
-        ("training: {optimizer: {lr: 1e-3}}", "training.optimizer.lr: expected a number, got '1e-3' (YAML reads 1e-3 as text; write 1.0e-3)"),
+        (
+            "training: {steps: 2e4}",
+            "training.steps: expected a whole number, got '2e4' (YAML reads 2e4 as text; write 2.0e+4)",
+        ),
+        (
+            "training: {optimizer: {lr: 1e-3}}",
+            "training.optimizer.lr: expected a number, got '1e-3' (YAML reads 1e-3 as text; write 1.0e-3)",
+        ),
         ("training: {steps: 1.5}", "training.steps: expected a whole number, got 1.5"),
         ("training: {steps: true}", "training.steps: expected a whole number, got true"),
         ("training: {step: 5}", "training.step: no such setting; did you mean 'steps'?"),
-        ("generator: {kind: unett}", "generator.kind: no 'unett'; did you mean 'unet'? (or your own package.module:function)"),
+        (
+            "generator: {kind: unett}",
+            "generator.kind: no 'unett'; did you mean 'unet'? (or your own package.module:function)",
+        ),
         ("generator: {channels: 8}", "generator.kind: is missing; say which kind it is"),
-        ("discriminator: {kind: zi2zi, blur: {position: off}}", "discriminator.blur.position: found false; allowed: none, input, hidden, features, output"),
+        (
+            "discriminator: {kind: zi2zi, blur: {position: off}}",
+            "discriminator.blur.position: found false; allowed: none, input, hidden, features, output",
+        ),
         ("discriminator: {kind: zi2zi, norm: bach}", "discriminator.norm: found 'bach'; did you mean 'batch'?"),
         ("measure: {primary: fid_eficientnet}", "measure.primary:"),
         ("measure: {at: [110%]}", "'110%' is neither a step nor a percentage"),
@@ -63,7 +75,12 @@ def test_the_defaults_of_a_study_are_the_documented_ones(tmp_path: Path) -> None
     ],
 )
 def test_each_mistake_is_told_with_what_was_found_and_the_way_out(tmp_path: Path, line: str, message: str) -> None:
-    found = problems(tmp_path, f"{GOOD}{line}\n".replace("data: {kind: glyphs}\n", "" if line.startswith("data") else "data: {kind: glyphs}\n"))
+    found = problems(
+        tmp_path,
+        f"{GOOD}{line}\n".replace(
+            "data: {kind: glyphs}\n", "" if line.startswith("data") else "data: {kind: glyphs}\n"
+        ),
+    )
     assert len(found) == 1, found
     assert message in found[0]
 
