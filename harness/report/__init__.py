@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.errors import StoreError
 from harness.report.markdown import escaped, markdown_table
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ def write(findings: Findings, store: Store, folder: Path | None = None) -> dict[
     from harness.store import Store as Folder
 
     to = folder or store.folder / "report"
+    if to.exists() and not to.is_dir():
+        raise StoreError(f"{to}: a file is in the way; choose another folder")
     trials, measurements = store.trials(), store.measurements()
     tables = _tables(findings, trials, measurements)
     pictures = samples(findings, store, trials)
@@ -127,7 +130,7 @@ def _tables(findings: Findings, trials: Any, measurements: Any) -> _Tables:
 
 def _markdown(findings: Findings, tables: _Tables, pictures: Samples | None, folder: Path) -> str:
     from harness.report.pictures import relative
-    from harness.report.verdicts import headline
+    from harness.report.verdicts import headline, in_words
 
     parts = [f"# {escaped(findings.study.question or findings.study.study)}"]
     if not findings.sound:
@@ -136,8 +139,8 @@ def _markdown(findings: Findings, tables: _Tables, pictures: Samples | None, fol
     parts.append(f"{findings.trials_done} of {findings.trials_planned} trials done.")
     parts += [f"> {escaped(note)}" for note in findings.notes]
     parts += [markdown_table(table) for table in tables.answer]
-    if findings.primary is not None and len(findings.primary.contrasts) > 1:
-        parts.append("\n".join(f"- {escaped(c.sentence)}" for c in findings.primary.contrasts))
+    if len(sentences := in_words(findings)) > 1:
+        parts.append("\n".join(f"- {escaped(sentence)}" for sentence in sentences))
     if pictures is not None:
         strips = [
             f"{escaped(label)}{f' ({escaped(about)})' if about else ''}\n\n![{escaped(label)}](<{address}>)"

@@ -34,8 +34,12 @@ COLOURS = {
 }
 """Middle tones, which read on white and on black; the word is always there as well."""
 LINES = ("#3b82c4", "#d98324", "#2e9e5b", "#a05fb4", "#d6453d", "#2a9d9d", "#b08968", "#c2548c", "#7a8b2f", "#5b6abf")
-TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.33, 0.5, 0.67, 0.8, 0.9, 0.95, 0.98, 0.99)
-"""Ratios below 1 at which a logarithmic axis of changes may be labelled; above 1 their reciprocals."""
+TICKS = (
+    *(0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 0.75, 0.9, 0.95, 0.98, 0.99, 1.0),
+    *(1.01, 1.02, 1.05, 1.1, 1.25),
+    *(2, 5, 10, 20, 50, 100),
+)
+"""Ratios at which a logarithmic axis of changes may be labelled."""
 PANELS = 3
 """Small figures side by side."""
 
@@ -45,7 +49,7 @@ def forest(analysis: Analysis) -> str | None:
     contrasts = [c for c in analysis.contrasts if c.estimate is not None]
     if not contrasts:
         return None
-    figure, (axes,) = _figure(1, 1, width=7.6, height=0.9 + 0.42 * len(contrasts))
+    figure, (axes,) = _figure(1, 1, width=8.8, height=1.1 + 0.42 * len(contrasts))
     margin = next((c.equivalence.margin for c in contrasts if c.equivalence.margin is not None), None)
     limit = _limit(contrasts, margin)
     if margin is not None:
@@ -61,11 +65,10 @@ def forest(analysis: Analysis) -> str | None:
         axes.spines[side].set_visible(False)
     _label_changes(axes, analysis, limit)
     first, second = ("better", "worse") if analysis.better == "lower" else ("worse", "better")
-    level = f"{(1 - analysis.alpha) * 100:g} %"
-    band = "" if margin is None else f"; band: margin of ±{analysis.margin}"
-    axes.set_xlabel(
-        f"← {first}        change in {analysis.metric}, {level} interval{band}        {second} →", parse_math=False
-    )
+    band = "" if margin is None else f" (band: margin of ±{analysis.margin})"
+    axes.set_xlabel(f"change in {analysis.metric}{band}", parse_math=False)
+    for place, word, side in ((0.0, f"← {first}", "left"), (1.0, f"{second} →", "right")):
+        axes.annotate(word, (place, 1.0), (0, 3), "axes fraction", "offset points", ha=side, color=INK, fontsize=9)
     return _svg(figure, "forest", f"Change in {analysis.metric} of each arm, with its interval and the margin")
 
 
@@ -80,11 +83,20 @@ def _whisker(axes: Axes, row: int, c: Contrast, limit: float) -> None:
     colour, estimate = COLOURS[c.verdict.value], c.estimate or 0.0
     if c.ci.low is not None and c.ci.high is not None:
         low, high = max(c.ci.low, -limit), min(c.ci.high, limit)
-        axes.plot([low, high], [row, row], color=colour, lw=2.2, solid_capstyle="butt")
+        axes.plot([low, high], [row, row], color=colour, lw=1.6, solid_capstyle="butt")
         for bound, end, marker in ((c.ci.low, -limit, "<"), (c.ci.high, limit, ">")):
             if abs(bound) > limit:
                 axes.plot([end * 0.99], [row], marker=marker, color=colour, ms=7, clip_on=False)
-    axes.plot([estimate], [row], marker="o", color=colour, ms=7)
+    inner = c.equivalence
+    if (
+        c.look.rule == "fixed"
+        and inner.margin is not None
+        and inner.ci90_low is not None
+        and inner.ci90_high is not None
+    ):
+        ends = [max(inner.ci90_low, -limit), min(inner.ci90_high, limit)]
+        axes.plot(ends, [row, row], color=colour, lw=5, solid_capstyle="butt", alpha=0.55)
+    axes.plot([estimate], [row], marker="o", color=colour, ms=8)
     axes.annotate(
         f"{c.verdict.value} (n = {c.n})",
         (1.0, row),
@@ -102,7 +114,7 @@ def _label_changes(axes: Axes, analysis: Analysis, limit: float) -> None:
     """Label a logarithmic axis with percentages and multiples."""
     if analysis.scale != "log":
         return
-    ratios = [r for r in (*TICKS, 1.0, *(1 / t for t in reversed(TICKS))) if abs(math.log(r)) <= limit]
+    ratios = [r for r in TICKS if abs(math.log(r)) <= limit]
     kept: list[float] = [1.0]
     for r in sorted(ratios, key=lambda r: -abs(math.log(r))):
         if all(abs(math.log(r) - math.log(k)) > limit / 4 for k in kept):
@@ -121,7 +133,7 @@ def paired(findings: Findings, trials: pd.DataFrame) -> str | None:
     contrasts = [c for c in analysis.contrasts if c.n]
     rows = trials[trials["status"].isin(MEASURED)]
     values = rows.dropna(subset=[analysis.metric]).set_index(["block", "arm"])[analysis.metric].unstack("arm")
-    figure, panels = _figure(len(contrasts), PANELS, width=7.6, height=2.9)
+    figure, panels = _figure(len(contrasts), PANELS, width=3.6 if len(contrasts) == 1 else 3.1, height=3.1, share=True)
     for axes, c in zip(panels, contrasts, strict=False):
         pairs = values[[c.baseline, c.arm]].dropna()
         for block, (before, after) in zip(pairs.index, pairs.astype("float64").to_numpy(), strict=True):
@@ -147,7 +159,7 @@ def course(findings: Findings, trials: pd.DataFrame, measurements: pd.DataFrame)
         return None
     others = [arm for arm in arms if arm != BASELINE]
     colours = {BASELINE: INK, **{arm: LINES[i % len(LINES)] for i, arm in enumerate(others)}}
-    figure, panels = _figure(len(metrics), PANELS, width=7.6, height=2.7)
+    figure, panels = _figure(len(metrics), PANELS, width=3.1, height=2.9)
     for axes, metric in zip(panels, metrics, strict=False):
         of_metric = rows[rows["metric"] == metric]
         for arm in arms:
@@ -184,8 +196,12 @@ def _metric_label(name: str) -> str:
     return f"{name}\n{arrow}"
 
 
-def _wrapped(name: str, width: int = 22) -> str:
-    return "\n".join(name[i : i + width] for i in range(0, len(name), width))
+def _wrapped(name: str) -> str:
+    """Return a long arm name in lines, broken after an equals sign or a comma where it has one."""
+    if len(name) <= 16:
+        return name
+    parts = re.split(r"(?<=[=,])", name)
+    return "\n".join(part[i : i + 22] for part in parts for i in range(0, len(part), 22))
 
 
 def _value_axis(axes: Axes, scale: str) -> None:
@@ -204,14 +220,16 @@ def _value_axis(axes: Axes, scale: str) -> None:
         axes.spines[side].set_visible(False)
 
 
-def _figure(panels: int, columns: int, *, width: float, height: float) -> tuple[Figure, list[Axes]]:
-    """Return a figure of so many panels in rows; its height is that of one row, in inches."""
+def _figure(
+    panels: int, columns: int, *, width: float, height: float, share: bool = False
+) -> tuple[Figure, list[Axes]]:
+    """Return a figure of so many panels in rows, each of a width and height in inches, perhaps with one value axis."""
     from matplotlib.figure import Figure
 
     columns = min(columns, panels)
     lines = math.ceil(panels / columns)
-    figure = Figure(figsize=(width, height * lines), layout="constrained")
-    grid = figure.subplots(lines, columns, squeeze=False)
+    figure = Figure(figsize=(width * columns, height * lines), layout="constrained")
+    grid = figure.subplots(lines, columns, squeeze=False, sharey=share)
     flat: list[Axes] = list(grid.flat)
     for unused in flat[panels:]:
         unused.set_axis_off()
@@ -239,7 +257,7 @@ def _svg(figure: Figure, name: str, alternative: str) -> str:
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :].replace(INK, "currentColor")
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r' id="[A-Za-z0-9]+_[0-9]+"', "", svg)
+    svg = re.sub(r' id="[A-Za-z0-9.]+_[0-9]+"', "", svg)
     return svg.replace("<svg ", f'<svg role="img" aria-label="{_attribute(alternative)}" ', 1)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from harness.findings import Findings
 from harness.report.pictures import Samples
 from harness.report.table import NONE, Table
-from harness.report.verdicts import MEANINGS, headline, tally
+from harness.report.verdicts import MEANINGS, headline, in_words, tally
 
 
 def page(
@@ -53,7 +53,7 @@ def page(
         "notes": (*findings.notes, *(findings.primary.notes if findings.primary is not None else ())),
         "answer": answer,
         "rest": rest,
-        "sentences": [c.sentence for c in findings.primary.contrasts] if findings.primary is not None else [],
+        "sentences": in_words(findings),
         "samples": samples,
         "meanings": MEANINGS,
         "none_text": NONE,

@@ -83,8 +83,11 @@ def _strip(label: str, about: str, path: Path | None) -> Strip:
 
     if path is None:
         return Strip(label, about or "no picture", None, 0)
-    with Image.open(path) as picture:
-        width = picture.width
+    try:
+        with Image.open(path) as picture:
+            width = picture.width
+    except OSError:
+        return Strip(label, f"{about}, picture damaged".removeprefix(", "), None, 0)
     return Strip(label, about, path, width * max(1, WIDE // width))
 
 

@@ -52,13 +52,7 @@ def short(value: float | None, digits: int = 3) -> str:
     """Return a number with a few significant digits, or a dash."""
     if value is None:
         return NONE
-    return count(value) if abs(value) >= 10**digits and float(value).is_integer() else _plain(value, digits)
-
-
-def _plain(value: float, digits: int) -> str:
-    if abs(value) >= 10**digits:
-        return f"{value:,.0f}"
-    return number(value, digits)
+    return f"{value:,.0f}" if abs(value) >= 10 ** (digits - 1) else number(value, digits)
 
 
 def large(value: float | None, unit: str = "") -> str:
@@ -104,8 +98,13 @@ def spread(mean: float | None, sd: float | None, n: int) -> str:
     """Return a mean with its standard deviation and count: ``62.1 ± 3.2 (n = 6)``."""
     if mean is None:
         return NONE
-    around = "" if sd is None else f" ± {number(sd, 2)}"
+    around = "" if sd is None else f" ± {short(sd, 2)}"
     return f"{short(mean, 4)}{around} (n = {n})"
+
+
+def two(first: str, second: str) -> str:
+    """Return two cells as one, such as the generator's and the discriminator's size; a dash where both are unknown."""
+    return NONE if first == second == NONE else f"{first} / {second}"
 
 
 def joined(parts: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from harness.design import short_names
 from harness.findings import ArmSummary, Findings
 from harness.metrics.catalogue import metric_named
-from harness.report.table import NONE, Table, count, duration, joined, large, share, short, spread, times
+from harness.report.table import NONE, Table, count, duration, joined, large, share, short, spread, times, two
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,14 +26,11 @@ def arm_table(findings: Findings, trials: pd.DataFrame) -> Table:
         rows.append(
             (
                 arm.name,
-                arm.control or NONE,
                 *(arm.levels.get(axis, NONE) for axis in axes),
                 joined([f"{n} {status}" for status, n in arm.statuses.items()]),
                 NONE if value is None else spread(value.mean, value.sd, value.n),
-                count(_size(arm, of_arm, "parameters_g")),
-                count(_size(arm, of_arm, "parameters_d")),
-                large(_size(arm, of_arm, "macs_g")),
-                large(_size(arm, of_arm, "macs_d")),
+                two(*(count(_size(arm, of_arm, f"parameters_{network}")) for network in "gd")),
+                two(*(large(_size(arm, of_arm, f"macs_{network}")) for network in "gd")),
                 duration(_median(of_arm, "seconds_per_step")),
                 large(_median(of_arm, "peak_bytes"), "B"),
                 share(_size(arm, of_arm, "matched_fraction")),
@@ -44,17 +41,17 @@ def arm_table(findings: Findings, trials: pd.DataFrame) -> Table:
     return Table(
         "arms",
         "Arms",
-        f"Trials by status; {primary.name} ({primary.unit}, {primary.better} is better) at step {horizon}: mean ± "
+        f"Controls come last. {primary.name} ({primary.unit}, {primary.better} is better) at step {horizon}: mean ± "
         "standard deviation over blocks. G is the generator, D the discriminator; multiply-adds of one image's forward "
         "pass; time of a training step and peak memory: medians. Matched: share of initial parameters bit-equal to the "
         "baseline's.",
         (
-            *("arm", "control", *names, "trials", primary.name, "parameters G", "parameters D"),
-            *("multiply-adds G", "multiply-adds D", "time per step", "memory", "matched", "proved before training"),
+            *("arm", *names, "trials", primary.name, "parameters G / D", "multiply-adds G / D"),
+            *("time per step", "memory", "matched", "proved before training"),
         ),
         tuple(rows),
-        frozenset({0, 1, *range(2, 3 + len(names)), 11 + len(names)}),
-    ).without_empty(2 + len(names))
+        frozenset({*range(2 + len(names)), 7 + len(names)}),
+    ).without_empty(1 + len(names))
 
 
 def _size(arm: ArmSummary, of_arm: pd.DataFrame, column: str) -> float | None:

@@ -8,11 +8,11 @@ from harness.analysis import Analysis, Contrast, Verdict
 from harness.analysis.phrases import between, change, p_text
 from harness.findings import Findings
 from harness.metrics.catalogue import metric_named
-from harness.report.table import NONE, Table, joined, ratio, share, short, times
+from harness.report.table import NONE, Table, joined, ratio, share, short, times, two
 
 MEANINGS: tuple[tuple[Verdict, str], ...] = (
-    (Verdict.HELPS, "the whole interval lies on the better side of no difference, and reaches beyond the margin"),
-    (Verdict.HURTS, "the whole interval lies on the worse side of no difference, and reaches beyond the margin"),
+    (Verdict.HELPS, "better: the whole interval lies on that side of no difference, and is not confined to the margin"),
+    (Verdict.HURTS, "worse: the whole interval lies on that side of no difference, and is not confined to the margin"),
     (Verdict.EQUIVALENT, "the difference was shown to be smaller than the margin: it does not matter"),
     (Verdict.NEGLIGIBLE, "there is a difference, and it was shown to be smaller than the margin"),
     (Verdict.INCONCLUSIVE, "too few blocks to tell; this is not evidence that there is no difference"),
@@ -29,7 +29,7 @@ def headline(findings: Findings) -> str:
         done = f"{findings.trials_done} of {findings.trials_planned} trials are done"
         return f"No verdict yet: {done}, and there are not two arms to compare."
     if len(analysis.contrasts) == 1:
-        return analysis.contrasts[0].sentence.split(" Cost: ")[0]
+        return in_words(findings)[0]
     by_verdict = {v: [c.arm for c in analysis.contrasts if c.verdict is v] for v in Verdict}
     parts = [f"{len(arms)} {v.value} ({', '.join(arms)})" for v, arms in by_verdict.items() if arms]
     compared = f"{len(analysis.contrasts)} arms compared with '{analysis.baseline}' in {analysis.metric}"
@@ -38,6 +38,12 @@ def headline(findings: Findings) -> str:
     if weaker:
         lead += f" Taking all contrasts together (Holm), {', '.join(weaker)} would not stand."
     return lead
+
+
+def in_words(findings: Findings) -> list[str]:
+    """Return the sentence of each contrast, without the costs, which have a table of their own."""
+    contrasts = findings.primary.contrasts if findings.primary is not None else ()
+    return [c.sentence.split(" Cost: ")[0] for c in contrasts]
 
 
 def tally(findings: Findings) -> tuple[tuple[str, int], ...]:
@@ -71,8 +77,7 @@ def contrast_table(analysis: Analysis) -> Table:
                 f"{c.n}",
                 f"{c.pairs_lost}",
                 f"{c.better_in.blocks} of {c.better_in.of}" if c.better_in.of else NONE,
-                short(c.mean_arm, 4),
-                short(c.mean_baseline, 4),
+                two(short(c.mean_arm, 4), short(c.mean_baseline, 4)),
                 p_text(p) if p is not None else NONE,
                 p_text(c.p_holm) if c.p_holm is not None and len(analysis.contrasts) > 1 else NONE,
                 c.verdict_family.value if several else NONE,
@@ -84,13 +89,13 @@ def contrast_table(analysis: Analysis) -> Table:
         f"{described(analysis)} Change is arm against baseline in the same block, averaged over pairs of completed "
         "trials; lost pairs failed or have no value. Means are over the same pairs.",
         (
-            *("arm", "verdict", "change", level, "pairs", "lost", "better in", "mean", "mean of baseline", "p"),
+            *("arm", "verdict", "change", level, "pairs", "lost", "better in", "mean / baseline's", "p"),
             *("p (Holm)", "verdict (Holm)"),
         ),
         tuple(rows),
-        frozenset({0, 1, 11}),
-        frozenset({1, 11}),
-    ).without_empty(5)
+        frozenset({0, 1, 10}),
+        frozenset({1, 10}),
+    ).without_empty(6)
 
 
 def interval(low: float | None, high: float | None, analysis: Analysis) -> str:
@@ -107,14 +112,14 @@ def trust_table(analysis: Analysis) -> Table:
             (
                 c.arm,
                 f"{c.n}",
-                short(c.correlation, 2),
+                NONE if c.correlation is None else f"{c.correlation:.2f}",
                 times(c.variance_reduction),
                 p_text(c.p_sign_flip) if c.p_sign_flip is not None else NONE,
                 p_text(c.equivalence.p_value) if c.equivalence.p_value is not None else NONE,
                 c.verdict_half_margin.value if analysis.margin else NONE,
                 c.verdict_double_margin.value if analysis.margin else NONE,
-                f"{failed.arm} / {failed.baseline}",
-                p_text(failed.p_mcnemar) if failed.p_mcnemar is not None else NONE,
+                f"{failed.arm} / {failed.baseline}" if failed.arm or failed.baseline else NONE,
+                p_text(failed.p_mcnemar) if failed.arm or failed.baseline else NONE,
                 _worst(c),
                 times(c.spread.ratio),
                 p_text(c.spread.p_pitman_morgan) if c.spread.p_pitman_morgan is not None else NONE,
@@ -172,14 +177,13 @@ def exploratory_table(findings: Findings) -> Table | None:
     rows = [
         (
             a.metric,
-            f"{metric_named(a.metric).unit}, {a.better} is better",
+            a.better,
             c.arm,
             NONE if c.estimate is None else change(c.estimate, a.scale),
             NONE if c.ci.low is None else interval(c.ci.low, c.ci.high, a),
             f"{c.n}",
             f"{c.pairs_lost}",
-            short(c.mean_arm, 4),
-            short(c.mean_baseline, 4),
+            two(short(c.mean_arm, 4), short(c.mean_baseline, 4)),
             p_text(c.p_fdr) if c.p_fdr is not None else NONE,
             c.verdict.value,
         )
@@ -189,16 +193,17 @@ def exploratory_table(findings: Findings) -> Table | None:
     if not rows:
         return None
     level = f"{(1 - findings.others[0].alpha) * 100:g} % interval"
+    units = "; ".join(f"{a.metric}: {metric_named(a.metric).unit}" for a in findings.others)
     return Table(
         "exploratory",
         "Other metrics (exploratory)",
         "Not what the study set out to judge by, so take these as hints. p (FDR) controls the false discovery rate "
-        "over all rows of this table (Benjamini-Hochberg); the verdicts are not corrected and have no margin.",
-        ("metric", "unit", "arm", "change", level, "pairs", "lost", "mean", "mean of baseline", "p (FDR)", "verdict"),
+        f"over all rows of this table (Benjamini-Hochberg); verdicts are not corrected and have no margin. {units}.",
+        ("metric", "better", "arm", "change", level, "pairs", "lost", "mean / baseline's", "p (FDR)", "verdict"),
         tuple(rows),
-        frozenset({0, 1, 2, 10}),
-        frozenset({10}),
-    ).without_empty(3)
+        frozenset({0, 1, 2, 9}),
+        frozenset({9}),
+    ).without_empty(7)
 
 
 def claim_table(findings: Findings) -> Table | None:

@@ -1,0 +1,129 @@
+"""Results folders of pretended trials: real rows, files and pictures, numbers by formula, no training."""
+
+from __future__ import annotations
+
+import datetime
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from harness.design import arms, trials
+from harness.store import Store
+from harness.study import Study
+from harness.tables import TrialRows
+
+SIZE, SHOWN = 32, 12
+FIDS = {"baseline": 60.0, "spectral_norm=convs": 48.0, "spectral_norm=convs+heads": 60.6, "position=input": 75.0}
+
+
+def study(**changes: Any) -> Study:
+    """Return a study of three levels of spectral normalisation."""
+    data: dict[str, Any] = {
+        "study": "pretended",
+        "question": "Does spectral normalisation help?",
+        "axes": {"discriminator.spectral_norm": ["none", "convs", "convs+heads"]},
+        "design": {"blocks": 6},
+        "measure": {"margin": "10%"},
+        "training": {"steps": 300},
+        **changes,
+    }
+    return Study.model_validate(data)
+
+
+def strip(seed: int, channels: int = 1) -> bytes:
+    """Return a PNG strip of pictures side by side, as trials leave it."""
+    draw = np.random.default_rng(seed)
+    small = draw.integers(0, 256, (SIZE // 4, SIZE * SHOWN // 4, channels), dtype=np.uint8)
+    pixels = small.repeat(4, 0).repeat(4, 1)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels.squeeze(-1) if channels == 1 else pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def fill(
+    folder: Path,
+    asked: Study,
+    *,
+    blocks: int | None = None,
+    statuses: Mapping[tuple[str, int], str] | None = None,
+    pictures: bool = True,
+    fids: Mapping[str, float] = FIDS,
+) -> Store:
+    """Freeze a study and write a row for each of its trials.
+
+    Args:
+        folder: Folder of the results of this study.
+        asked: The study.
+        blocks: How many blocks are done; all unless given.
+        statuses: Of (arm, block), where it is not complete.
+        pictures: Whether the trials leave their strips.
+        fids: Mean of the primary metric by arm; 60 where it is not named.
+    """
+    store = Store(folder)
+    store.freeze(asked.model_dump(mode="json"), {})
+    for trial in trials(arms(asked), range(asked.design.most_blocks if blocks is None else blocks)):
+        status = (statuses or {}).get((trial.arm.name, trial.block), "complete")
+        measured = status in ("complete", "collapsed")
+        # Controls repeat the baseline; the others differ from it by a factor, and a little by block.
+        arm = "baseline" if trial.arm.control else trial.arm.name
+        block_effect = np.sin(trial.block + 1.0)
+        own_noise = 0.01 * np.sin(7.0 * trial.block + len(arm)) if arm != "baseline" else 0.0
+        level = np.log(fids.get(arm, 60.0)) + 0.1 * block_effect + own_noise
+        finals = {
+            metric: float(np.exp(level)) if metric.startswith("fid") else float(0.8 - 0.1 * level / (i + 4))
+            for i, metric in enumerate(asked.measure.metrics)
+        }
+        steps = asked.measure.steps(asked.training.steps)
+        row = {
+            "study": asked.study,
+            "study_hash": asked.hash,
+            "trial_id": trial.trial_id,
+            "arm": trial.arm.name,
+            "block": trial.block,
+            **{f"arm_{axis}": level for axis, level in trial.arm.levels.items()},
+            "status": status,
+            "error": None if status == "complete" else "losses nan and <b>1|2</b> at step 120",
+            "failed_at_step": None if status == "complete" else 120,
+            "steps": asked.training.steps,
+            **(finals if measured else {}),
+            "parameters_g": 1_107_745,
+            "parameters_d": 273_350,
+            "macs_g": 5_510_000,
+            "macs_d": 5_170_000,
+            "matched_fraction": 1.0,
+            "seconds_per_step": 0.034 + 0.001 * len(arm),
+            "wall_seconds": 12.5,
+            "peak_bytes": 540_000_000,
+            "attempts": 1,
+            "started_at": datetime.datetime(2026, 1, 2, 3, 4, tzinfo=datetime.UTC),
+            "code_version": "0.1.0+abc",
+            "packages": json.dumps({"python": "3.11", "torch": "2.14.1"}),
+            "device": "cpu",
+            "threads": 1,
+            "precision": "float32",
+            "data_hash": "d" * 8,
+            "feature_id": "efficientnet:12345678",
+        }
+        measurements = tuple(
+            {
+                "trial_id": trial.trial_id,
+                "step": step,
+                "metric": metric,
+                "value": finals[metric] * (steps[-1] / step) ** 0.3 if measured else None,
+                "n_real": 512,
+                "n_fake": 512,
+                "floor": 5.5 if metric.startswith("fid") else None,
+                "evaluation_sd": 0.7,
+            }
+            for step in steps
+            for metric in asked.measure.metrics
+        )
+        drawn = {"source": strip(1), "target": strip(2), "generated": strip(trial.block + 3)} if pictures else {}
+        rows = TrialRows(row, measurements, ({"step": 1, "loss_d": 0.5},), drawn)
+        store.write(rows, axes=list(asked.axes), metrics=asked.measure.metrics)
+    return store

@@ -1,0 +1,278 @@
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pretended import fill, strip, study
+
+from harness.errors import StoreError
+from harness.findings import stored
+from harness.report import document, write
+from harness.report.latex import escaped as latex_escaped
+from harness.report.markdown import escaped as markdown_escaped
+from harness.report.table import NONE, Table, duration, large, short, spread
+
+NASTY = "</style><script>alert(1)</script> | _x_ \\ $y$ {z} & % # ~ ^ `c` *d* <!-- 漢"
+FAILED = {("spectral_norm=convs+heads", 1): "diverged", ("spectral_norm=convs+heads", 4): "timeout"}
+
+
+def written(folder: Path, **options: Any) -> dict[str, str]:
+    fill(folder, options.pop("asked", study()), **options)
+    store, findings = stored(folder)
+    return {ending: path.read_text(encoding="utf-8") for ending, path in write(findings, store).items()}
+
+
+@pytest.fixture(scope="module")
+def usual(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return written(tmp_path_factory.mktemp("usual"))
+
+
+class Seen(HTMLParser):
+    """What a browser would find in a page: tags with attributes, and text."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.texts).split())
+
+
+def test_all_four_files_carry_the_verdict_of_every_arm(usual: dict[str, str]) -> None:
+    files = usual
+    assert sorted(files) == ["html", "json", "md", "tex"]
+    page = Seen(files["html"]).text
+    for text in (page, files["md"], files["tex"].replace("\\_", "_")):
+        assert re.search(r"spectral_norm=convs\W+helps", text)
+        assert re.search(r"spectral_norm=convs\+heads\W+(equivalent|negligible)", text)
+    verdicts = {c["arm"]: c["verdict"] for c in json.loads(files["json"])["contrasts"]}
+    assert verdicts["spectral_norm=convs"] == "helps"
+
+
+def test_the_page_answers_its_question_before_anything_else(tmp_path: Path) -> None:
+    asked = study(axes={"discriminator.spectral_norm": ["none", "convs"]})
+    text = Seen(written(tmp_path, asked=asked)["html"]).text
+    body = text[text.index("study pretended") :]
+    assert body.index("Does spectral normalisation help?") < body.index("'spectral_norm=convs' helps:") < 200
+
+
+def test_the_page_needs_no_other_file_no_script_and_no_request(usual: dict[str, str]) -> None:
+    page = usual["html"]
+    tags = Seen(page).tags
+    assert not {"script", "iframe", "object", "embed"} & {tag for tag, _ in tags}
+    addresses = [a[k] or "" for _, a in tags for k in ("src", "href", "xlink:href", "srcset") if k in a]
+    assert addresses
+    assert all(address.startswith(("data:", "#")) for address in addresses)
+    assert not re.search(r"@import|url\((?!#)", page)
+
+
+def test_two_pages_of_the_same_rows_are_equal_to_the_byte(usual: dict[str, str], tmp_path: Path) -> None:
+    assert written(tmp_path) == usual
+
+
+def test_ids_are_unique_in_the_page(usual: dict[str, str]) -> None:
+    ids = [attrs["id"] for _, attrs in Seen(usual["html"]).tags if "id" in attrs]
+    assert len(ids) == len(set(ids))
+
+
+def test_text_of_the_study_is_text_in_every_file(tmp_path: Path) -> None:
+    arm = f"spectral_norm={NASTY}"
+    asked = study(
+        question=NASTY,
+        axes={"discriminator.spectral_norm": {"none": "none", NASTY: "convs"}},
+        claims=[{"id": "c|1", "quote": NASTY, "arm": arm, "expect": "helps"}],
+    )
+    files = written(tmp_path, asked=asked, statuses={(arm, 1): "diverged"})
+    seen = Seen(files["html"])
+    assert "script" not in {tag for tag, _ in seen.tags}
+    assert seen.text.count(NASTY) >= 5
+    assert json.loads(files["json"])["question"] == NASTY
+    rows = [line for line in files["md"].splitlines() if line.startswith("|")]
+    bars = [len(re.findall(r"(?<!\\)(?:\\\\)*\|", row)) for row in rows]
+    blocks = re.findall(r"(?:^\|.*\n)+", files["md"], re.MULTILINE)
+    assert all(len({len(re.findall(r"(?<!\\)(?:\\\\)*\|", row)) for row in b.splitlines()}) == 1 for b in blocks)
+    assert len(bars) > 10
+    assert "<script" not in re.sub(r"\\<", "", files["md"])
+    body = files["tex"].split("\n", 1)[1]
+    assert r"\textless{}script\textgreater{}" in body
+    assert not re.search(r"(?<!\\)[#^~]|(?<!\\)_", body)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"blocks": 0}, "No verdict yet: 0 of 18 trials are done"),
+        ({"blocks": 1}, "One block only"),
+        ({"blocks": 2}, "6 of 18 trials"),
+        ({"pictures": False}, "Does spectral normalisation help?"),
+        ({"statuses": {("baseline", b): "diverged" for b in range(6)}}, "has no value in any block"),
+        ({"statuses": {(a, b): "failed" for a in ("baseline", "spectral_norm=convs") for b in range(6)}}, "6 failed"),
+        ({"asked": study(axes={})}, "No verdict yet: 6 of 6 trials are done"),
+    ],
+    ids=["nothing", "one block", "two blocks", "no pictures", "no baseline", "most failed", "one arm"],
+)
+def test_partial_results_are_shown_as_far_as_they_go(tmp_path: Path, options: dict[str, Any], expected: str) -> None:
+    files = written(tmp_path, **options)
+    assert expected in Seen(files["html"]).text
+    assert "nan" not in files["md"].replace("losses nan", "").lower()
+    json.loads(files["json"], parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+
+
+def test_failed_trials_are_listed_with_what_happened_and_counted_beside_the_verdict(tmp_path: Path) -> None:
+    files = written(tmp_path, statuses=FAILED)
+    seen = Seen(files["html"])
+    assert seen.text.count("losses nan and <b>1|2</b> at step 120") == 2
+    assert "b" not in {tag for tag, attrs in seen.tags if tag == "b" and "1|2" in str(attrs)}
+    row = next(line for line in files["md"].splitlines() if line.startswith("| spectral_norm=convs+heads |"))
+    head = next(line for line in files["md"].splitlines() if line.startswith("| arm |"))
+    cells = dict(zip(head.split(" | "), row.split(" | "), strict=True))
+    assert (cells["pairs"], cells["lost"]) == ("4", "2")
+
+
+def test_a_failed_control_marks_the_whole_report(tmp_path: Path) -> None:
+    asked = study(design={"blocks": 6, "controls": ["planted-harm"]})
+    files = written(tmp_path, asked=asked)
+    assert not json.loads(files["json"])["sound"]
+    assert "A control failed" in Seen(files["html"]).text
+    assert "<title>CONTROL FAILED" in files["html"]
+    assert "A CONTROL FAILED" in files["md"].split("##")[0]
+
+
+def test_a_sound_report_carries_no_alarm(tmp_path: Path) -> None:
+    asked = study(design={"blocks": 6, "controls": ["no-ops"]})
+    files = written(tmp_path, asked=asked)
+    assert json.loads(files["json"])["sound"]
+    assert "control failed" not in (files["html"] + files["md"]).lower().replace(".failed", "")
+
+
+def test_each_claim_is_shown_with_its_outcome(tmp_path: Path) -> None:
+    claims = [
+        {"id": "one", "quote": "It helps.", "arm": "spectral_norm=convs", "expect": "helps"},
+        {"id": "two", "quote": "It hurts.", "arm": "spectral_norm=convs", "expect": "hurts"},
+    ]
+    files = written(tmp_path, asked=study(claims=claims))
+    text = Seen(files["html"]).text
+    assert re.search(r"one It helps\. .*? helps helps supported", text)
+    assert re.search(r"two It hurts\. .*? hurts helps contradicted", text)
+    assert [c["outcome"] for c in json.loads(files["json"])["claims"]] == ["supported", "contradicted"]
+
+
+def test_pictures_come_from_one_block_and_say_which(tmp_path: Path) -> None:
+    store = fill(tmp_path, study())
+    for arm in ("baseline", "spectral_norm=convs"):
+        (store.samples / f"b000-{arm}.png").unlink()
+    _, findings = stored(tmp_path)
+    page = Seen(write(findings, store)["html"].read_text(encoding="utf-8"))
+    assert "The same held-out items, block 1" in page.text
+    labels = [attrs["alt"] for tag, attrs in page.tags if tag == "img"]
+    assert labels == ["source", "target", "baseline", "spectral_norm=convs", "spectral_norm=convs+heads"]
+    assert {attrs["width"] for tag, attrs in page.tags if tag == "img"} == {"768"}
+
+
+def test_a_damaged_picture_does_not_stop_the_report(tmp_path: Path) -> None:
+    store = fill(tmp_path, study())
+    (store.samples / "b000-baseline.png").write_bytes(strip(1)[:50])
+    (store.samples / "target.png").write_bytes(b"no picture")
+    _, findings = stored(tmp_path)
+    assert "picture damaged" in Seen(write(findings, store)["html"].read_text(encoding="utf-8")).text
+
+
+def test_the_report_goes_where_it_is_asked_to_go_and_its_pictures_are_found_from_there(tmp_path: Path) -> None:
+    store = fill(tmp_path / "results", study())
+    _, findings = stored(tmp_path / "results")
+    paths = write(findings, store, tmp_path / "elsewhere" / "deep")
+    assert not (tmp_path / "results" / "report").exists()
+    addresses = re.findall(r"\(<(.+?\.png)>\)", paths["md"].read_text(encoding="utf-8"))
+    assert len(addresses) == 5
+    assert all((paths["md"].parent / address).is_file() for address in addresses)
+    assert {path.name for path in paths["md"].parent.iterdir()} == {
+        f"report.{e}" for e in ("html", "md", "tex", "json")
+    }
+
+
+def test_a_folder_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
+    store = fill(tmp_path, study(), blocks=1)
+    _, findings = stored(tmp_path)
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StoreError, match="a file is in the way"):
+        write(findings, store, tmp_path / "file")
+
+
+def test_the_document_has_what_compare_has_and_the_study_beside_it(tmp_path: Path) -> None:
+    fill(tmp_path, study(), statuses=FAILED)
+    _, findings = stored(tmp_path)
+    found = document(findings)
+    assert findings.primary is not None
+    assert found["contrasts"] == findings.primary.to_dict()["contrasts"]
+    assert (found["metric"], found["better"], found["unit"]) == (
+        "fid_efficientnet",
+        "lower",
+        "squared feature distance",
+    )
+    assert [arm["name"] for arm in found["arms"]] == ["baseline", "spectral_norm=convs", "spectral_norm=convs+heads"]
+    assert {a["metric"] for a in found["exploratory"]} == {"ssim", "l1"}
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+
+
+def test_asking_for_a_report_imports_neither_torch_nor_optuna_nor_pyplot(tmp_path: Path) -> None:
+    fill(tmp_path, study(), blocks=3)
+    code = (
+        "import sys; from pathlib import Path; from harness.findings import stored; from harness.report import write;"
+        f"store, found = stored(Path({str(tmp_path)!r})); write(found, store);"
+        "print([m for m in ('torch', 'optuna', 'matplotlib.pyplot') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("a|b", "a\\|b"), ("fid_efficientnet", "fid_efficientnet"), ("_x_", "\\_x\\_"), ("two\nlines", "two lines")],
+)
+def test_markdown_is_escaped_only_where_it_would_mean_something(text: str, shown: str) -> None:
+    assert markdown_escaped(text) == shown
+
+
+def test_latex_is_escaped() -> None:
+    assert latex_escaped("50 % of a_b & \\x{~}") == r"50 \% of a\_b \& \textbackslash{}x\{\textasciitilde{}\}"
+
+
+@pytest.mark.parametrize(
+    ("shown", "text"),
+    [
+        (short(1885.65, 4), "1,886"),
+        (short(60.0512, 4), "60.05"),
+        (short(None), NONE),
+        (spread(1637.2, 218.3, 3), "1,637 ± 218 (n = 3)"),
+        (spread(0.84, None, 1), "0.84 (n = 1)"),
+        (duration(0.0342), "34.2 ms"),
+        (duration(5400), "1.5 h"),
+        (large(5_510_000), "5.51 M"),
+        (large(540e6, "B"), "540 MB"),
+    ],
+)
+def test_numbers_are_written_as_people_read_them(shown: str, text: str) -> None:
+    assert shown == text
+
+
+def test_columns_without_any_value_are_left_out_and_the_others_keep_their_kind() -> None:
+    table = Table("t", "T", "", ("a", "b", "c"), (("x", NONE, "1"), ("y", "", "2")), frozenset({0, 2}), frozenset({2}))
+    kept = table.without_empty()
+    assert kept.head == ("a", "c")
+    assert kept.rows == (("x", "1"), ("y", "2"))
+    assert (kept.text, kept.marked) == (frozenset({0, 1}), frozenset({1}))
