@@ -36,6 +36,16 @@ def conditions_for(
     return Conditions(source, torch.arange(count) % styles, torch.zeros(count, latent) if latent else None)
 
 
+@dataclass(frozen=True)
+class Work:
+    """One forward pass of one network."""
+
+    output: Generated | Judgement
+    """On the meta device: shapes without numbers."""
+    macs: int
+    activation_bytes: int
+
+
 def cost(pair: Pair, conditions: Conditions) -> Cost:
     """Count both networks on one image.
 
@@ -46,22 +56,28 @@ def cost(pair: Pair, conditions: Conditions) -> Cost:
     Raises:
         ValueError: The networks do not fit together; the message names the layer and the shapes.
     """
-    count = next(len(x) for x in conditions if x is not None)
-    on_meta = Conditions(*(None if x is None else x.to("meta") for x in conditions))
-    with torch.no_grad():
-        drawn, macs_g, bytes_g = _count("generator", pair.generator, on_meta)
-        _, macs_d, bytes_d = _count("discriminator", pair.discriminator, Generated(*drawn).image, on_meta)
+    generating = work("generator", pair.generator, conditions)
+    judging = work("discriminator", pair.discriminator, Generated(*generating.output).image, conditions)
+    return cost_of(pair, generating, judging, count=next(len(x) for x in conditions if x is not None))
+
+
+def cost_of(pair: Pair, generating: Work, judging: Work, *, count: int) -> Cost:
+    """Return the cost per image of two passes over `count` images."""
     return Cost(
         parameters_g=sum(p.numel() for p in pair.generator.parameters()),
         parameters_d=sum(p.numel() for p in pair.discriminator.parameters()),
-        macs_g=macs_g // count,
-        macs_d=macs_d // count,
-        activation_bytes=(bytes_g + bytes_d) // count,
+        macs_g=generating.macs // count,
+        macs_d=judging.macs // count,
+        activation_bytes=(generating.activation_bytes + judging.activation_bytes) // count,
     )
 
 
-def _count(name: str, network: nn.Module, *inputs: object) -> tuple[Generated | Judgement, int, int]:
-    """Return the output of a forward pass, its multiply-adds, and the bytes of all layers' outputs."""
+def work(name: str, network: nn.Module, *inputs: Tensor | Conditions) -> Work:
+    """Return the output of a forward pass on the meta device, its multiply-adds, and the bytes of all layers' outputs.
+
+    Raises:
+        ValueError: The network does not take these inputs; the message names the layer and the shapes.
+    """
     outputs = 0
 
     def add(_module: nn.Module, _inputs: object, output: object) -> None:
@@ -74,9 +90,13 @@ def _count(name: str, network: nn.Module, *inputs: object) -> tuple[Generated | 
         leaf = not any(layer.children()) and not isinstance(layer, nn.Identity) and "parametrizations" not in path
         if leaf or hasattr(layer, "parametrizations"):
             layer.register_forward_hook(add)
-    with words_for_shapes(name, network), FlopCounterMode(display=False) as counter:
-        result = network(*inputs)
-    return result, counter.get_total_flops() // 2, outputs
+    on_meta = (
+        x.to("meta") if isinstance(x, Tensor) else Conditions(*(None if c is None else c.to("meta") for c in x))
+        for x in inputs
+    )
+    with torch.no_grad(), words_for_shapes(name, network), FlopCounterMode(display=False) as counter:
+        result = network(*on_meta)
+    return Work(result, counter.get_total_flops() // 2, outputs)
 
 
 @contextlib.contextmanager

@@ -16,6 +16,8 @@ from harness.errors import HarnessError
 from harness.models import Pair, matched_fraction
 from harness.models.cost import Cost
 from harness.preflight.algebra import same_function_class
+from harness.preflight.fact import Fact, Inspected
+from harness.preflight.facts import facts
 from harness.preflight.identity import (
     EXACT,
     EXACT_AFTER_STEPS,
@@ -34,7 +36,7 @@ from harness.settings import TrialSettings
 from harness.study import Study
 from harness.tables import ArmPlan
 
-__all__ = ["Preflight", "preflight"]
+__all__ = ["Fact", "Preflight", "preflight"]
 
 NOT_COMPARED = ("failures.", "training.steps", "training.batch_size", "training.precision", "data.")
 """Settings that an identity of functions says nothing about; `data.augment` alone is part of the training."""
@@ -52,6 +54,8 @@ class Preflight:
     """Up to the last look."""
     estimated_seconds: float | None
     """Of those up to the first look, on this machine with this many workers; None where nothing was timed."""
+
+    facts: tuple[Fact, ...]
 
     def document(self) -> dict[str, Any]:
         """Return all of it as plain data."""
@@ -110,6 +114,7 @@ def preflight(
             found = [_built(arm, data) for arm, data in _with_data(arms, cache)]
             _inspect(study, found)
             _compare(study, found)
+            known = _facts(found)
             estimate = _estimate(study, found, workers, start, device) if start is not None else None
     finally:
         torch.set_num_threads(threads)
@@ -119,7 +124,7 @@ def preflight(
         for plan, one in zip(plans, found, strict=True)
     )
     most = study.design.most_blocks
-    return Preflight(study.study, plans, trained * _first_blocks(study), trained * most, estimate)
+    return Preflight(study.study, plans, trained * _first_blocks(study), trained * most, estimate, known)
 
 
 def _first_blocks(study: Study) -> int:
@@ -253,9 +258,27 @@ def _identity_in_words(
 
 def _rounding_in_words(arm: TrialSettings, baseline: TrialSettings, shape: Shape) -> str:
     """Return what is left of an exact identity in the float32 of the training."""
-    a, b = (answers(settings, shape, set(), torch.float32) for settings in (arm, baseline))
+    alone = torch.float32
+    a, b = (
+        answers(small, shape, set(), alone) | course(small, shape, set(), [0, 1], alone) for small in (arm, baseline)
+    )
     gap = agreement(a, b).worst
     return "; in float32 too" if gap == 0 else f"; in float32 rounding leaves differences of up to {gap:.1g}"
+
+
+def _facts(found: Sequence[_Found]) -> tuple[Fact, ...]:
+    baseline = found[0]
+    if baseline.size is None:
+        return ()
+    factor = shrinking(baseline.size)
+    return facts(
+        [
+            Inspected(one.arm.name, s, shrunk(s, factor), one.shape, one.pair, one.size)
+            for one in found
+            if one.invalid is None and one.pair is not None and one.size is not None
+            for s in (one.arm.settings,)
+        ]
+    )
 
 
 def _estimate(study: Study, found: Sequence[_Found], workers: int, start: Start, device: str) -> float:

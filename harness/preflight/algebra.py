@@ -41,7 +41,7 @@ class LinearMap:
 
 
 def matrix_of(layer: nn.Module, channels: int, side: int) -> Tensor:
-    """Return the float64 matrix (inputs, outputs) of a linear layer on (channels, side, side) maps, without its bias."""
+    """Return the (inputs, outputs) matrix of a linear layer on (channels, side, side) maps, bias left out."""
     layer = copy.deepcopy(layer).double()
     inputs = channels * side * side
     basis = torch.eye(inputs, dtype=torch.float64).view(inputs, channels, side, side)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from harness.data import Split
+from harness.losses import ADVERSARIAL
 from harness.models import Conditions, GaussianBlur, MatchedDropout, Pair, build_pair
 from harness.models.base import Generated, Judgement
 from harness.models.cost import words_for_shapes
@@ -27,6 +28,10 @@ EXACT = 1e-12
 """Largest difference of outputs and gradients, over the largest magnitude of the tensor, that float64 calls equal."""
 EXACT_AFTER_STEPS = 1e-9
 """The same after training steps: Adam divides gradients by their own size, and so enlarges rounding."""
+SCALES = (1.0, 8.0)
+"""Factors on the initial weights."""
+LOGITS = (-200.0, -40.0, -4.0, 0.0, 4.0, 40.0, 200.0)
+"""Where the adversarial loss is asked; in float64 a sigmoid has rounded to 0 or 1 at 40."""
 ITEMS = 12
 """Training images, all random."""
 
@@ -72,6 +77,9 @@ def digest(tensors: Tensors) -> str:
 def answers(settings: TrialSettings, shape: Shape, read: set[str], dtype: torch.dtype = torch.float64) -> Tensors:
     """Return outputs, and gradients along random directions, of both networks on random inputs, in both modes.
 
+    Once with the initial weights and once with larger ones, so that what shows only later in a training shows here too;
+    for the same reason the adversarial loss is asked over a wide range of logits.
+
     Args:
         settings: An arm's, small.
         shape: Of the data.
@@ -81,46 +89,71 @@ def answers(settings: TrialSettings, shape: Shape, read: set[str], dtype: torch.
     Raises:
         ValueError: The networks do not fit together.
     """
-    pair = _build(settings, shape, read, dtype)
-    found: Tensors = {}
-    for training in (True, False):
-        for part in _parts(pair):
-            part.begin(STREAMS, 0) if isinstance(part, MatchedDropout) else part.begin(0.0)
-        mode = "training" if training else "evaluation"
-        conditions, images = _inputs(settings, shape, dtype)
-        generator, discriminator = pair.generator.train(training), pair.discriminator.train(training)
-        with words_for_shapes("generator", generator):
-            drawn: Generated = generator(conditions)
-        images.requires_grad_(True)
-        with words_for_shapes("discriminator", discriminator):
-            judged: Judgement = discriminator(images, conditions)
-        for net, network, outputs, inputs in (
-            ("generator", generator, drawn, {}),
-            ("discriminator", discriminator, judged, {"images": images}),
-        ):
-            given = {
-                f"{mode}/{net}/{name}": x for name, x in zip(outputs._fields, outputs, strict=True) if x is not None
-            }
-            found |= {name: x.detach() for name, x in given.items()}
-            wanted = {**dict(named_weights(network)), **inputs}
-            found |= {f"{mode}/{net}/gradient/{name}": g for name, g in _gradients(given, wanted).items()}
+    found = _loss_answers(watched(settings, read).training.loss.kind, dtype)
+    for scale in SCALES:
+        pair = _build(settings, shape, read, dtype)
+        with torch.no_grad():
+            for parameter in (p for network in pair.networks().values() for p in network.parameters()):
+                parameter.mul_(scale)
+        for training in (True, False):
+            mode = f"{'training' if training else 'evaluation'} x{scale:g}"
+            found |= {f"{mode}/{name}": x for name, x in _pair_answers(pair, settings, shape, dtype, training=training)}
     return found
 
 
-def course(settings: TrialSettings, shape: Shape, read: set[str], steps: Iterable[int]) -> Tensors:
-    """Return losses, gradients and weights of real training steps in float64 on random images.
+def _pair_answers(
+    pair: Pair, settings: TrialSettings, shape: Shape, dtype: torch.dtype, *, training: bool
+) -> Iterator[tuple[str, Tensor]]:
+    """Yield outputs and gradients of both networks in one mode, by name."""
+    for part in _parts(pair):
+        part.begin(STREAMS, 0) if isinstance(part, MatchedDropout) else part.begin(0.0)
+    conditions, images = _inputs(settings, shape, dtype)
+    images.requires_grad_(True)
+    generator, discriminator = pair.generator.train(training), pair.discriminator.train(training)
+    with words_for_shapes("generator", generator):
+        drawn: Generated = generator(conditions)
+    with words_for_shapes("discriminator", discriminator):
+        judged: Judgement = discriminator(images, conditions)
+    for net, network, outputs, inputs in (
+        ("generator", generator, drawn, {}),
+        ("discriminator", discriminator, judged, {"images": images}),
+    ):
+        given = {f"{net}/{name}": x for name, x in zip(outputs._fields, outputs, strict=True) if x is not None}
+        for name, x in given.items():
+            yield name, x.detach()
+        for name, gradient in _gradients(given, {**dict(named_weights(network)), **inputs}).items():
+            yield f"{net}/gradient/{name}", gradient
+
+
+def _loss_answers(kind: str, dtype: torch.dtype) -> Tensors:
+    """Return the adversarial losses and their gradients over logits far beyond those of untrained networks."""
+    found: Tensors = {}
+    for name, part in ADVERSARIAL[kind]._asdict().items():
+        for level in LOGITS:
+            logit = torch.tensor([level], dtype=dtype, requires_grad=True)
+            loss = part(logit)
+            (gradient,) = torch.autograd.grad(loss, logit)
+            found[f"loss/{name} at {level:g}"] = torch.stack([loss.detach(), gradient[0]])
+    return found
+
+
+def course(
+    settings: TrialSettings, shape: Shape, read: set[str], steps: Iterable[int], dtype: torch.dtype = torch.float64
+) -> Tensors:
+    """Return losses, gradients and weights of real training steps on random images.
 
     Args:
         settings: An arm's, small.
         shape: Of the data.
         read: Takes up the dotted settings that are looked at.
         steps: Numbers of the steps to take, from 0: rates, fades and schedules are those of these steps.
+        dtype: Of weights and images.
 
     Raises:
         ValueError: The networks do not fit together.
     """
-    pair = _build(settings, shape, read, torch.float64)
-    trainer = _DoubleTrainer(pair, watched(settings, read), random_split(settings, shape, ITEMS), block=STREAMS)
+    pair = _build(settings, shape, read, dtype)
+    trainer = _TypedTrainer(pair, watched(settings, read), random_split(settings, shape, ITEMS), block=STREAMS)
     training = train(trainer, log_every=1)
     found: Tensors = {}
     with words_for_shapes("generator", pair.generator), words_for_shapes("discriminator", pair.discriminator):
@@ -154,14 +187,14 @@ def random_split(settings: TrialSettings, shape: Shape, count: int) -> Split:
     return Split(target, source if shape.paired else None, style, tuple(map(str, range(count))))
 
 
-class _DoubleTrainer(Trainer):
-    """Training in float64."""
+class _TypedTrainer(Trainer):
+    """Training in the precision of the networks' weights."""
 
     def batch(self, index: int, purpose: str) -> tuple[Conditions, Tensor]:
+        dtype = self.parameters_d[0].dtype
         conditions, real = super().batch(index, purpose)
-        return Conditions(
-            *(x.double() if x is not None and x.is_floating_point() else x for x in conditions)
-        ), real.double()
+        parts = (x.to(dtype) if x is not None and x.is_floating_point() else x for x in conditions)
+        return Conditions(*parts), real.to(dtype)
 
 
 def _build(settings: TrialSettings, shape: Shape, read: set[str], dtype: torch.dtype) -> Pair:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import cast
 
-from torch import nn
+from torch import Tensor, nn
 
 from harness.models import Pair, build_network
-from harness.models.cost import Cost, conditions_for, cost
+from harness.models.base import Conditions, Generated
+from harness.models.cost import Cost, Work, conditions_for, cost_of, work
 from harness.settings import DcganDiscriminator, DcganGenerator, Settings, TrialSettings, UNet, Zi2ziDiscriminator
 
 
@@ -25,7 +26,7 @@ class Networks:
 
     def __init__(self) -> None:
         self._built: dict[tuple[str, ...], nn.Module] = {}
-        self._costs: dict[tuple[int, int], Cost] = {}
+        self._work_done: dict[tuple[int, tuple[tuple[int, ...], ...]], Work] = {}
 
     def pair(self, settings: TrialSettings, shape: Shape, streams: str) -> Pair:
         """Return both networks of an arm with the initial weights of a block.
@@ -49,17 +50,26 @@ class Networks:
         Raises:
             ValueError: The networks do not fit together; the message names the layer and the shapes.
         """
-        key = (id(pair.generator), id(pair.discriminator))
-        if key not in self._costs:
-            conditions = conditions_for(
-                settings.data.channels,
-                settings.data.image_size,
-                paired=shape.paired,
-                latent=getattr(settings.generator, "latent", None),
-                styles=shape.styles,
-            )
-            self._costs[key] = cost(pair, conditions)
-        return self._costs[key]
+        conditions = conditions_for(
+            settings.data.channels,
+            settings.data.image_size,
+            paired=shape.paired,
+            latent=getattr(settings.generator, "latent", None),
+            styles=shape.styles,
+        )
+        generating = self._work("generator", pair.generator, conditions)
+        image = Generated(*generating.output).image
+        judging = self._work("discriminator", pair.discriminator, image, conditions)
+        return cost_of(pair, generating, judging, count=len(image))
+
+    def _work(self, net: str, network: nn.Module, *inputs: Tensor | Conditions) -> Work:
+        shapes = tuple(
+            tuple(x.shape) for part in inputs for x in (part if isinstance(part, tuple) else (part,)) if x is not None
+        )
+        key = (id(network), shapes)
+        if key not in self._work_done:
+            self._work_done[key] = work(net, network, *inputs)
+        return self._work_done[key]
 
 
 SMALL_MACS, SMALL_PARAMETERS = 4_000_000, 400_000
