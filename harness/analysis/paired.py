@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -17,8 +18,12 @@ from harness.analysis.verdicts import Better
 EXACT_UP_TO = 20
 """Blocks up to which all 2^n sign flips are counted."""
 FLIPS = 99_999
-"""Random sign flips beyond that, fewer when there are more than 1,000 blocks; the seed is fixed."""
+"""Random sign flips beyond that, fewer when there are more than 200 blocks; the seed is fixed."""
 FLIP_SEED = 20_240_601
+MOST_STATISTICS = 20_000_000
+"""t statistics that the adjustment over all contrasts computes at most; beyond, it takes random flips."""
+MOST_SIGNS = 20_000_000
+"""Random signs drawn at most, so that thousands of blocks take fewer flips (and not fewer than 999)."""
 SAME = 1e-12
 """Differences whose spread is below this share of the values are equal: what is left is rounding."""
 
@@ -73,18 +78,19 @@ def summarise(pairs: Pairs) -> Summary:
     return Summary(len(d), float(np.mean(d)), sd)
 
 
-def flip_signs(n: int) -> tuple[NDArray[np.int8], bool]:
+@functools.lru_cache(maxsize=2)
+def flip_signs(n: int, most: int = 2**EXACT_UP_TO) -> tuple[NDArray[np.int8], bool]:
     """Return sign flips, shape (flips, n) of ±1, and whether they are all of them.
 
-    Up to `EXACT_UP_TO` blocks every flip with the first sign held at +1 (the other half is its mirror image, and the
-    statistics here are symmetric); beyond, random ones with a fixed seed.
+    Every flip with the last sign held at +1 (the other half is its mirror image, and the statistics here are
+    symmetric) when that is at most `most` of them in up to `EXACT_UP_TO` blocks; else random ones with a fixed seed.
     """
-    if n <= EXACT_UP_TO:
+    if n <= EXACT_UP_TO and 2 ** max(n - 1, 0) <= most:
         codes = np.arange(2 ** max(n - 1, 0), dtype=np.uint32)
         bits = (codes[:, None] >> np.arange(n, dtype=np.uint32)) & 1
         bits[:, n - 1 :] = 0
         return (1 - 2 * bits.astype(np.int8)).astype(np.int8), True
-    count = int(min(FLIPS, max(1_999, 10**8 // n)))
+    count = int(min(FLIPS, max(999, min(most, MOST_SIGNS // n))))
     bits = np.random.default_rng(FLIP_SEED).integers(0, 2, size=(count, n), dtype=np.int8)
     return 1 - 2 * bits, False
 
@@ -141,7 +147,7 @@ def max_t(differences: Floats) -> Floats:
         return np.asarray(np.minimum(share, 1.0) * (counts - 1) / np.maximum(1.0 - share, 1e-12))
 
     observed = strength(filled.sum(axis=0))
-    signs, exact = flip_signs(len(filled))
+    signs, exact = flip_signs(len(filled), MOST_STATISTICS // filled.shape[1])
     step = max(1, 4_000_000 // max(filled.shape))
     largest = np.concatenate([strength(signs[i : i + step] @ filled).max(axis=1) for i in range(0, len(signs), step)])
     result[testable] = [share_as_extreme(largest >= value * (1 - 1e-9), exact) for value in observed]

@@ -289,3 +289,58 @@ def test_the_text_names_the_verdict_of_every_arm_and_needs_no_statistics():
     assert "better" in found.contrasts[0].sentence
     assert not any(word in found.contrasts[0].sentence for word in ("p =", "null", "nan", "None"))
     assert render(json.loads(json.dumps(found.to_dict(), allow_nan=False))) == text
+
+
+def exactly(mean, sd, n=10, seed=0):
+    """Differences with exactly this mean and standard deviation."""
+    d = np.random.default_rng(seed).normal(0, 1, n)
+    return (d - d.mean()) / d.std(ddof=1) * sd + mean
+
+
+def with_differences(**arms):
+    base = np.arange(10.0, 10.0 + len(next(iter(arms.values()))))
+    return long(a=base, **{arm: base + d for arm, d in arms.items()})
+
+
+def test_equivalence_with_fixed_blocks_asks_for_the_ninety_percent_interval_only():
+    """With ten pairs of s = 1 the half-widths are 0.580 (90 %) and 0.715 (95 %); 0.65 lies between them."""
+    table = with_differences(b=exactly(0.0, 1.0))
+    found = ask(table, margin=0.65).contrasts[0]
+    assert (found.ci.high, found.equivalence.ci90_high) == pytest.approx((0.7154, 0.5797), abs=1e-4)
+    assert found.verdict is Verdict.EQUIVALENT
+    assert ask(table, margin=0.57).contrasts[0].verdict is Verdict.INCONCLUSIVE
+
+
+def test_one_failure_against_six_wins_is_not_enough_to_help():
+    base = np.arange(10.0, 17.0)
+    arm = base - np.array([1.0, 1.1, 1.2, 0.9, 1.3, 0.8, NAN])
+    found = ask(long(a=base, b=arm)).contrasts[0]
+    assert found.p_value < 0.001
+    assert found.worst_rank.favours == "arm"
+    assert found.worst_rank.p_value > 0.05
+    assert (found.verdict, found.decided) == (Verdict.INCONCLUSIVE, False)
+    assert "ranked worst" in found.sentence
+
+
+def test_failures_alone_decide_nothing_when_the_worst_rank_comparison_does_not_reject():
+    d = np.concatenate([np.linspace(-0.2, -0.1, 13), [3.0], np.full(6, NAN)])
+    found = ask(with_differences(b=d)).contrasts[0]
+    assert found.failures.p_mcnemar < 0.05
+    assert found.worst_rank.p_value > 0.05
+    assert found.verdict is Verdict.INCONCLUSIVE
+
+
+def test_the_family_verdict_needs_the_corrected_p_value():
+    one = exactly(0.76, 1.0, seed=1)
+    table = with_differences(b=one, c=exactly(0.01, 1.0, seed=2))
+    found = ask(table).contrast("b")
+    assert found.p_value < 0.05 < found.p_holm < 0.1
+    assert (found.verdict, found.verdict_family) == (Verdict.HURTS, Verdict.INCONCLUSIVE)
+
+
+def test_the_family_verdict_of_equivalence_is_corrected_too():
+    table = with_differences(b=exactly(0.0, 1.0, seed=1), c=exactly(0.0, 1.0, seed=2))
+    found = ask(table, margin=0.65).contrasts[0]
+    assert 0.025 < found.equivalence.p_value < 0.05
+    assert (found.verdict, found.verdict_family) == (Verdict.EQUIVALENT, Verdict.INCONCLUSIVE)
+    assert ask(table, margin=0.9).contrasts[0].verdict_family is Verdict.EQUIVALENT

@@ -92,6 +92,13 @@ def test_one_ulp_tells_when_the_match_is_forgotten():
     json.dumps(found.to_dict(), allow_nan=False)
 
 
+def test_the_forgetting_curve_is_a_share_of_what_two_unmatched_trainings_show():
+    base = np.array([0.0, 1.0, 2.0, 3.0])
+    found = controls.one_ulp({10: table(base, base + [0.1, -0.1, 0.1, -0.1])}, **HOW)
+    assert found.curve[0]["difference"] == pytest.approx(0.1)
+    assert found.curve[0]["share_of_unmatched"] == pytest.approx(0.1 / math.sqrt(2 * 5 / 3))
+
+
 def test_one_ulp_that_stays_matched_says_so_and_no_steps_are_refused():
     base = np.random.default_rng(0).normal(0, 1, 10)
     assert "still matched" in controls.one_ulp({10: table(base, base)}, **HOW).sentence

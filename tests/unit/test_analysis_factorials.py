@@ -77,6 +77,13 @@ def test_lenth_on_the_filtration_example_gives_the_printed_margins():
     assert all(e.pse == found.pse for e in found.effects)
 
 
+def test_the_p_value_of_lenth_is_the_alpha_at_which_the_margin_of_error_reaches_the_effect():
+    found = effects(filtration(), factors=list("ABCD"))
+    estimates = np.array([e.estimate for e in found])
+    for e in found:
+        assert lenth(estimates, alpha=e.p_value)[1] == pytest.approx(abs(e.estimate))
+
+
 def test_the_half_fraction_of_the_filtration_example_is_estimated_with_its_aliases():
     """Montgomery prints A 19.00, B 1.50, C 14.00, D 16.50, AB -1.00, AC -18.50, AD 19.00 for I = ABCD."""
     half = filtration().query("A * B * C == D")

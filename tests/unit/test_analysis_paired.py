@@ -147,3 +147,14 @@ def test_skewness_of_equal_differences_is_unknown():
 def test_holm_equals_statsmodels():
     p_values = np.random.default_rng(0).beta(0.3, 2, 40)
     assert holm(list(p_values)) == pytest.approx(multipletests(p_values, method="holm")[1])
+
+
+def test_random_flips_count_the_observed_one_so_that_p_is_never_zero():
+    assert paired.sign_flip(np.linspace(1, 2, 60)) == pytest.approx(1 / (paired.FLIPS + 1))
+
+
+def test_a_bound_on_the_work_turns_to_random_flips_that_agree_with_all_flips(monkeypatch):
+    d = np.random.default_rng(5).normal(0.4, 1, (15, 4))
+    exact = paired.max_t(d)
+    monkeypatch.setattr(paired, "MOST_STATISTICS", 40_000)
+    assert paired.max_t(d) == pytest.approx(exact, abs=0.02)
