@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.dashboard.note import note
+from harness.dashboard.pictures import sample_grid, strip
 from harness.findings import Findings, find
 from harness.metrics.catalogue import metric_named
 from harness.store import Store
@@ -33,8 +34,6 @@ SHOWN = (
     *("parameters_g", "parameters_d", "macs_g", "macs_d", "seconds_per_step", "wall_seconds", "peak_bytes"),
 )
 """Columns of `trials` that become user attributes, before the metrics."""
-ENLARGED = 2
-"""Screen pixels per pixel of a sample: letters of 32 pixels are small on today's screens."""
 NOTE_EVERY = 30.0
 """Seconds between two updates of the study's note while trials come in."""
 
@@ -246,35 +245,11 @@ class Mirror:
 
         if wanted is None:
             return True
-        pictured = (self.store.samples / f"{wanted.user_attrs['trial_id']}.png").exists()
+        pictured = strip(self.store, wanted.user_attrs["trial_id"]) is not None
         return pictured != bool(get_all_artifact_meta(trial, storage=storage)) or any(
             getattr(trial, name) != getattr(wanted, name)
             for name in ("state", "values", "params", "user_attrs", "intermediate_values")
         )
-
-
-def sample_grid(store: Store, trial_id: str) -> bytes | None:
-    """Return source, target and generated items of one trial as rows of one PNG file; None without a picture of it."""
-    from PIL import Image
-
-    paths = [store.samples / f"{name}.png" for name in ("source", "target", trial_id)]
-    if not paths[-1].exists():
-        return None
-    strips: list[Image.Image] = []
-    for path in paths:
-        if path.exists():
-            with Image.open(path) as strip:
-                strips.append(strip.convert("RGB"))
-    gap = 2
-    width, height = max(strip.width for strip in strips), sum(strip.height + gap for strip in strips) - gap
-    grid = Image.new("RGB", (width, height), (128, 128, 128))
-    top = 0
-    for picture in strips:
-        grid.paste(picture, (0, top))
-        top += picture.height + gap
-    buffer = io.BytesIO()
-    grid.resize((width * ENLARGED, height * ENLARGED), Image.Resampling.NEAREST).save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 def plain(value: Any) -> Any:

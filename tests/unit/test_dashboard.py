@@ -1,0 +1,262 @@
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import threading
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.artifacts import get_all_artifact_meta
+from optuna.trial import FrozenTrial, TrialState
+from PIL import Image
+from pretended import SHOWN, SIZE, fill, study
+
+from harness.dashboard import Mirror, serve
+from harness.dashboard.note import note
+from harness.dashboard.pictures import ENLARGED, sample_grid
+from harness.dashboard.serving import opened
+from harness.errors import HarnessError, MissingExtraError, StoreError
+from harness.findings import stored
+from harness.store import Store
+
+ASKED = study(
+    axes={"discriminator.spectral_norm": ["none", "convs"]}, design={"blocks": 3}, question="Does *it* | help?"
+)
+STATUSES = {("spectral_norm=convs", 1): "diverged", ("spectral_norm=convs", 2): "collapsed"}
+
+
+def mirrored(mirror: Mirror) -> dict[str, FrozenTrial]:
+    found = optuna.load_study(study_name=mirror.study.study, storage=mirror.storage())
+    return {trial.user_attrs["trial_id"]: trial for trial in found.get_trials()}
+
+
+def said(mirror: Mirror) -> dict[str, Any]:
+    return {
+        key: (t.state, t.values, t.params, t.distributions, t.user_attrs, t.intermediate_values)
+        for key, t in sorted(mirrored(mirror).items())
+    }
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return fill(tmp_path / "pretended", ASKED, statuses=STATUSES)
+
+
+def test_every_row_becomes_a_trial_with_levels_values_costs_and_course(store: Store) -> None:
+    mirror = Mirror(ASKED, store)
+    assert mirror.sync() == 6
+    trials = mirrored(mirror)
+    rows = store.trials().set_index("trial_id")
+    assert set(trials) == set(rows.index)
+    one = trials["b000-spectral_norm=convs"]
+    row = rows.loc["b000-spectral_norm=convs"]
+    assert one.params == {"discriminator.spectral_norm": "convs"}
+    assert one.distributions["discriminator.spectral_norm"].to_external_repr(0) == "none"
+    assert one.values == [row["fid_efficientnet"]]
+    assert sorted(one.intermediate_values) == [99, 201, 300]
+    assert one.intermediate_values[300] == row["fid_efficientnet"]
+    for name in ("arm", "block", "status", "fid_efficientnet", "ssim", "l1", "parameters_d", "seconds_per_step"):
+        assert one.user_attrs[name] == row[name]
+    assert one.duration is not None
+    assert one.duration.total_seconds() == pytest.approx(12.5)
+
+
+def test_trials_without_a_value_fail_and_say_why_and_collapsed_ones_keep_theirs(store: Store) -> None:
+    mirror = Mirror(ASKED, store)
+    mirror.sync()
+    trials = mirrored(mirror)
+    diverged, collapsed = trials["b001-spectral_norm=convs"], trials["b002-spectral_norm=convs"]
+    assert (diverged.state, diverged.values) == (TrialState.FAIL, None)
+    assert diverged.user_attrs["status"] == "diverged"
+    assert "fid_efficientnet" not in diverged.user_attrs
+    assert (collapsed.state, collapsed.user_attrs["status"]) == (TrialState.COMPLETE, "collapsed")
+
+
+@pytest.mark.parametrize(("metric", "direction"), [("fid_efficientnet", "MINIMIZE"), ("ssim", "MAXIMIZE")])
+def test_the_study_knows_direction_and_name_of_the_primary_metric(tmp_path: Path, metric: str, direction: str) -> None:
+    asked = study(measure={"primary": metric, "margin": "10%"}, design={"blocks": 1})
+    mirror = Mirror(asked, fill(tmp_path, asked, pictures=False))
+    mirror.sync()
+    found = optuna.load_study(study_name=asked.study, storage=mirror.storage())
+    assert found.direction.name == direction
+    assert found.metric_names == [metric]
+
+
+def test_the_sample_grid_is_the_first_artifact_of_each_trial(store: Store) -> None:
+    mirror = Mirror(ASKED, store)
+    mirror.sync()
+    storage = mirror.storage()
+    for trial_id, trial in mirrored(mirror).items():
+        (meta,) = get_all_artifact_meta(trial, storage=storage)
+        assert (meta.mimetype, meta.filename) == ("image/png", f"{trial_id}.png")
+        with Image.open(store.folder / "artifacts" / meta.artifact_id) as grid:
+            assert grid.size == (SIZE * SHOWN * ENLARGED, (3 * SIZE + 4) * ENLARGED)
+
+
+def test_trials_added_one_by_one_are_those_of_a_rebuild(store: Store, tmp_path: Path) -> None:
+    first, second = Mirror(ASKED, store), Mirror(ASKED, store, f"sqlite:///{tmp_path / 'other.db'}")
+    measurements = store.measurements()
+    for row in store.trials().to_dict("records"):
+        of_trial = measurements[measurements["trial_id"] == row["trial_id"]].to_dict("records")
+        first.add(row, of_trial)
+    assert second.rebuild() == 6
+    assert said(first) == said(second)
+
+
+def test_a_second_sync_writes_no_trial(store: Store) -> None:
+    Mirror(ASKED, store).sync()
+    mirror = Mirror(ASKED, store)
+    assert mirror.sync() == 0
+    assert len(mirrored(mirror)) == 6
+
+
+def test_sync_adds_what_is_missing_and_keeps_what_is_there(tmp_path: Path) -> None:
+    store = fill(tmp_path, ASKED, blocks=1)
+    Mirror(ASKED, store).sync()
+    fill(tmp_path, ASKED, blocks=3)
+    mirror = Mirror(ASKED, store)
+    assert mirror.sync() == 4
+    assert [t.number for t in sorted(mirrored(mirror).values(), key=lambda t: t.user_attrs["block"])] == list(range(6))
+
+
+@pytest.mark.parametrize("where", ["journal", "sqlite"])
+def test_a_mirror_that_says_something_else_than_the_rows_is_made_anew(store: Store, tmp_path: Path, where: str) -> None:
+    url = None if where == "journal" else f"sqlite:///{tmp_path / 'mirror.db'}"
+    Mirror(ASKED, store, url).sync()
+    wanted = said(Mirror(ASKED, store, url))
+    study_there = optuna.load_study(study_name=ASKED.study, storage=Mirror(ASKED, store, url).storage())
+    study_there.add_trial(optuna.trial.create_trial(value=0.0, user_attrs={"trial_id": "somebody's own"}))
+    mirror = Mirror(ASKED, store, url)
+    assert mirror.sync() == 6
+    assert said(mirror) == wanted
+    (store.folder / "trials" / "b002-baseline.parquet").unlink()
+    assert Mirror(ASKED, store, url).sync() == 5
+
+
+@pytest.mark.parametrize("damage", ["gone", "empty", "half a line", "garbage", "binary"])
+def test_a_missing_or_damaged_journal_is_made_anew(store: Store, damage: str) -> None:
+    mirror = Mirror(ASKED, store)
+    mirror.sync()
+    wanted, content = said(mirror), mirror.journal.read_bytes()
+    match damage:
+        case "gone":
+            mirror.journal.unlink()
+        case "empty":
+            mirror.journal.write_bytes(b"")
+        case "half a line":
+            mirror.journal.write_bytes(content[:-30])
+        case "garbage":
+            mirror.journal.write_bytes(content.replace(b"\n", b"\n}{\n", 3))
+        case "binary":
+            mirror.journal.write_bytes(bytes(range(256)) * 20 + b"\n")
+    again = Mirror(ASKED, store)
+    assert again.sync() == 6
+    assert said(again) == wanted
+
+
+def test_a_lock_left_by_a_killed_process_does_not_hold_up_the_next(store: Store) -> None:
+    mirror = Mirror(ASKED, store)
+    mirror.sync()
+    Path(f"{mirror.journal}.lock").symlink_to(mirror.journal)
+    again = Mirror(ASKED, store)
+    again.journal.unlink()
+    assert again.sync() == 6
+
+
+def test_an_artifact_whose_file_is_gone_gets_it_again(store: Store) -> None:
+    Mirror(ASKED, store).sync()
+    before = sorted(path.name for path in (store.folder / "artifacts").iterdir())
+    for path in (store.folder / "artifacts").iterdir():
+        path.unlink()
+    assert Mirror(ASKED, store).sync() == 0
+    assert sorted(path.name for path in (store.folder / "artifacts").iterdir()) == before
+
+
+def test_a_trial_without_pictures_or_with_a_damaged_one_is_mirrored_without(store: Store) -> None:
+    (store.samples / "b000-baseline.png").unlink()
+    (store.samples / "b001-baseline.png").write_bytes(b"no picture")
+    assert sample_grid(store, "b000-baseline") is None
+    mirror = Mirror(ASKED, store)
+    assert mirror.sync() == 6
+    assert mirror.sync() == 0
+    assert len(list((store.folder / "artifacts").iterdir())) == 4
+
+
+def test_the_note_gives_the_verdicts_and_warns_of_importance_and_best_trial(tmp_path: Path) -> None:
+    fill(tmp_path, ASKED)
+    text = note(stored(tmp_path)[1])
+    assert "| spectral_norm=convs |" in text
+    assert "helps" in text
+    assert "Does \\*it\\* \\| help?" in text
+    assert "Hyperparameter importance is no effect size" in text
+    assert "luckiest block" in text
+
+
+def test_the_note_is_on_the_study(store: Store) -> None:
+    import optuna_dashboard
+
+    mirror = Mirror(ASKED, store)
+    mirror.sync()
+    found = optuna.load_study(study_name=ASKED.study, storage=mirror.storage())
+    assert optuna_dashboard.get_note(found) == note(stored(store.folder)[1])
+
+
+def test_the_server_answers_on_a_free_loopback_port_and_rebuilds_a_missing_mirror(store: Store) -> None:
+    with opened(store.folder) as server:
+        host, port = server.server_address[:2]
+        assert host == "127.0.0.1"
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/studies/0?after=0") as answer:
+                found = json.load(answer)
+        finally:
+            server.shutdown()
+    assert len(found["trials"]) == 6
+    assert found["name"] == "pretended"
+
+
+def test_a_mirror_that_a_driver_is_writing_is_shown_as_it_is(store: Store) -> None:
+    Mirror(ASKED, store).sync()
+    (store.folder / "trials" / "b002-baseline.parquet").unlink()
+    with store.held(), opened(store.folder):
+        assert len(mirrored(Mirror(ASKED, store))) == 6
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.2", "example.org", "::"])
+def test_an_address_that_others_can_reach_is_refused(store: Store, host: str) -> None:
+    with pytest.raises(HarnessError, match=r"--host .*127\.0\.0\.1"):
+        serve(store.folder, host, 0)
+
+
+def test_a_port_that_is_taken_is_one_clear_error(store: Store) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(HarnessError, match=r"--port .*0 takes a free one"):
+            serve(store.folder, port=taken.getsockname()[1])
+
+
+def test_a_folder_without_a_study_is_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="holds no study"):
+        serve(tmp_path, port=0)
+
+
+def test_without_the_dashboard_package_the_mirror_works_and_serving_says_what_to_install(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "optuna_dashboard", None)
+    assert Mirror(ASKED, store).sync() == 6
+    with pytest.raises(MissingExtraError, match=r"pip install 'gan-ablation-harness\[dashboard\]'"):
+        serve(store.folder, port=0)
+
+
+def test_importing_the_dashboard_imports_neither_torch_nor_optuna() -> None:
+    code = "import sys, harness.dashboard; print([m for m in ('torch', 'optuna', 'pandas') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "torch" not in done.stdout
+    assert "optuna" not in done.stdout
