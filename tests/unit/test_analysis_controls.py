@@ -94,7 +94,7 @@ def test_one_ulp_tells_when_the_match_is_forgotten():
 
 def test_the_forgetting_curve_is_a_share_of_what_two_unmatched_trainings_show():
     base = np.array([0.0, 1.0, 2.0, 3.0])
-    found = controls.one_ulp({10: table(base, base + [0.1, -0.1, 0.1, -0.1])}, **HOW)
+    found = controls.one_ulp({10: table(base, base + np.array([0.1, -0.1, 0.1, -0.1]))}, **HOW)
     assert found.curve[0]["difference"] == pytest.approx(0.1)
     assert found.curve[0]["share_of_unmatched"] == pytest.approx(0.1 / math.sqrt(2 * 5 / 3))
 
