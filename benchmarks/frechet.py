@@ -1,6 +1,6 @@
 """How much faster the Fréchet distance by singular values is than the libraries' forms, on the same arrays.
 
-Run: OMP_NUM_THREADS=1 python benchmarks/frechet.py [--repeats 3] [--out results.md]
+Run: OMP_NUM_THREADS=1 python benchmarks/frechet.py [--repeats 3] [--agreement] [--out results.md]
 """
 
 from __future__ import annotations
@@ -22,9 +22,20 @@ import scipy
 import torch
 import torchmetrics
 from scipy.linalg import sqrtm
+from skimage import data
+from skimage.metrics import structural_similarity as skimage_ssim
+from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
+from torch_fidelity.metric_kid import kid_features_to_metric
+from torch_fidelity.metric_prc import prc_features_to_metric
+from torchmetrics.functional.image import peak_signal_noise_ratio as torch_psnr
+from torchmetrics.functional.image import structural_similarity_index_measure as torch_ssim
 from torchmetrics.image.fid import _compute_fid
 
+from harness.metrics import Evaluation, measure, to_unit_range
+from harness.metrics.features import extractor_named
 from harness.metrics.frechet import frechet_distance
+from harness.metrics.kid import discrepancy
+from harness.metrics.neighbourhoods import neighbourhoods
 from harness.metrics.statistics import Statistics
 
 WIDTH, REAL, FAKES = 2048, 2000, (256, 512, 1000)
@@ -95,12 +106,81 @@ def compare(fakes: int, repeats: int, real: torch.Tensor) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
+def photographs(count: int, seed: int) -> torch.Tensor:
+    """Return patches (N, 3, 48, 48) in [0, 1] of scikit-image's photographs."""
+    rng = np.random.default_rng(seed)
+    pictures = [data.astronaut(), data.cat(), data.coffee(), data.rocket()]
+    patches = []
+    for index in range(count):
+        picture = pictures[index % len(pictures)]
+        row, column = (rng.integers(0, side - 144) for side in picture.shape[:2])
+        patches.append(picture[row : row + 144 : 3, column : column + 144 : 3])
+    return torch.from_numpy(np.stack(patches)).permute(0, 3, 1, 2).float() / 255
+
+
+def agreement() -> list[str]:
+    """Return a table of how far each metric is from the libraries' own, on features of photographs."""
+    real = photographs(400, seed=0)
+    fake = to_unit_range(torch.nn.functional.avg_pool2d(photographs(300, seed=1), 3, 1, 1) * 2 - 1)
+    lines = ["| metric | features | ours | library | theirs - ours, relative |", "| --- | --- | --- | --- | --- |"]
+
+    def add(metric: str, on: str, ours: float, **theirs: float) -> None:
+        for library, value in theirs.items():
+            lines.append(
+                f"| {metric} | {on} | {ours:.8g} | {library.replace('_', '-')} | {(value - ours) / ours:+.1e} |"
+            )
+
+    for name in ("efficientnet", "random"):
+        extractor = extractor_named(name)
+        with torch.inference_mode():
+            x, y = extractor.extract(real), extractor.extract(fake)
+        on = f"{name}, {x.shape[1]:,}; 400 and 300 images"
+        statistics = [fid_features_to_statistics(part.double()) for part in (x, y)]
+        fidelity = fid_statistics_to_metric(*statistics, verbose=False)["frechet_inception_distance"]
+        add(
+            "Fréchet distance",
+            on,
+            frechet_distance(Statistics.of(x), Statistics.of(y)),
+            scipy=by_scipy(moments(x), y),
+            torchmetrics=by_torchmetrics(moments(x), y),
+            torch_fidelity=fidelity,
+        )
+        a, b = x[:300].double(), y.double()
+        theirs = kid_features_to_metric(a, b, kid_subsets=1, kid_subset_size=300, rng_seed=0, verbose=False)
+        add("kernel distance", on, discrepancy(a, b).value, torch_fidelity=theirs["kernel_inception_distance_mean"])
+        near = prc_features_to_metric(b, a, prc_neighborhood=5, prc_batch_size=1000, verbose=False)
+        found = neighbourhoods(a, b)
+        add("precision", on, float((found.inside_real > 0).double().mean()), torch_fidelity=near["precision"])
+        add("recall", on, float(found.inside_fake.mean()), torch_fidelity=near["recall"])
+    pairs = Evaluation(real=real[:300], fake=fake, paired=True)
+    ours = {m.metric: float(m.value or 0) for m in measure(["ssim", "l1", "psnr"], pairs)}
+    a, b = pairs.real.double(), pairs.fake.double()
+    wang = {
+        "gaussian_weights": True,
+        "sigma": 1.5,
+        "use_sample_covariance": False,
+        "data_range": 1.0,
+        "channel_axis": 0,
+    }
+    each = [skimage_ssim(p.numpy(), q.numpy(), **wang) for p, q in zip(a, b, strict=True)]
+    bordered = float(torch_ssim(b, a, data_range=1.0, gaussian_kernel=True, sigma=1.5))
+    add("ssim", "300 pairs of 48 x 48", ours["ssim"], scikit_image=float(np.mean(each)), torchmetrics=bordered)
+    add("l1", "300 pairs of 48 x 48", ours["l1"], torch=float(torch.nn.functional.l1_loss(b, a)))
+    signal = float(torch_psnr(b, a, data_range=1.0))
+    add("psnr", "300 pairs of 48 x 48", ours["psnr"], torchmetrics=signal)
+    return lines
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--agreement", action="store_true", help="print how far the libraries' values are, and stop")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    if options.agreement:
+        print("\n".join(agreement()))
+        return
     real = network_like_features(REAL, seed=2)
     heads = ["generated", "distance", "ours"]
     heads += [f"{name}{what}" for name in ("sqrtm", "eigenvalues") for what in ("", ": times slower", " - ours")]
