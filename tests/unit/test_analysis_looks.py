@@ -103,6 +103,7 @@ def test_a_clear_difference_is_decided_at_the_first_look_and_later_blocks_play_n
     d = [-5.0, -5.1, -4.9, -5.05, -4.95, -5.02, 40.0, 40.0]
     found, c = asked(d)
     assert (c.verdict, c.n, c.look.number, c.look.unused) == (Verdict.HELPS, 6, 1, 2)
+    assert "2 blocks more played no part" in c.sentence
     assert next_look(found) == (None, ())
 
 
