@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -117,7 +118,7 @@ class Driver:
             self._prepare()
             mirror = Mirror(self.study, self.store)
             mirror.sync()
-            for goal in self.study.design.looks or (self.study.design.most_blocks,):
+            for goal in self.study.design.goals:
                 self._compute(trials(self._open_arms(), self.shard.blocks(goal)), mirror)
                 if self.study.design.looks and self.shard.of == 1:
                     findings = self.findings()
@@ -152,8 +153,7 @@ class Driver:
         plan = preflight(self.study, self.arms, cache=self.cache, workers=getattr(self.executor, "workers", 1))
         self.plans = {found.arm: found for found in plan.arms}
         self.store.write_file("plan.json", json.dumps(plan.document(), indent=1, ensure_ascii=False).encode())
-        first = (self.study.design.looks or (self.study.design.most_blocks,))[0]
-        wanted = trials(self._trained(), self.shard.blocks(first))
+        wanted = trials(self._trained(), self.shard.blocks(self.study.design.goals[0]))
         done = self.store.done()
         self.watch(
             Planned(
@@ -183,8 +183,8 @@ class Driver:
         primary = self.findings().primary
         if primary is None:
             return trained
-        following, open_arms = next_look(primary)
-        if following is None:
+        _, open_arms = next_look(primary)
+        if not open_arms:
             return ()
         return tuple(arm for arm in trained if arm.name == BASELINE or arm.name in open_arms)
 
@@ -201,14 +201,15 @@ class Driver:
         tasks = [self._task(trial) for trial in wanted if trial.trial_id not in done]
         while tasks:
             again: list[TrialTask] = []
-            for event in self.executor.events(tasks, place):
-                self.watch(event)
-                if isinstance(event, Lost) and event.status == "killed" and event.task.attempts <= runner.retries:
-                    again.append(dataclasses.replace(event.task, attempts=event.task.attempts + 1))
-                    self.watch(Retried(event.task, event.message))
-                elif isinstance(event, (Finished, Lost)):
-                    rows = event.rows if isinstance(event, Finished) else self._lost(event)
-                    self._keep(event.task, rows, place, mirror)
+            with closing(self.executor.events(tasks, place)) as events:  # an interrupt ends the workers at once
+                for event in events:
+                    self.watch(event)
+                    if isinstance(event, Lost) and event.status == "killed" and event.task.attempts <= runner.retries:
+                        again.append(dataclasses.replace(event.task, attempts=event.task.attempts + 1))
+                        self.watch(Retried(event.task, event.message))
+                    elif isinstance(event, (Finished, Lost)):
+                        rows = event.rows if isinstance(event, Finished) else self._lost(event)
+                        self._keep(event.task, rows, place, mirror)
             tasks = again
 
     def _keep(self, task: TrialTask, rows: TrialRows, place: Place, mirror: Mirror) -> None:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import Discriminator, Field, Strict, Tag, field_validator, model_validator
 
 from harness.errors import HarnessError
 from harness.metrics.catalogue import metric_named
@@ -24,6 +24,8 @@ class Looks(Settings):
     """Blocks are added up to each look in turn, until every contrast is decided."""
 
     looks: Annotated[tuple[Count, ...], Field(min_length=1)]
+    beyond: Annotated[int, Strict(), Field(ge=0)] = 0
+    """Blocks after the last look for contrasts still open, judged by a rule that holds at any number of blocks."""
 
     @field_validator("looks")
     @classmethod
@@ -55,7 +57,15 @@ class Design(Settings):
     @property
     def most_blocks(self) -> int:
         """The largest number of blocks."""
-        return self.blocks.looks[-1] if isinstance(self.blocks, Looks) else self.blocks
+        return self.goals[-1]
+
+    @property
+    def goals(self) -> tuple[int, ...]:
+        """The numbers of blocks after which the study is judged."""
+        if not isinstance(self.blocks, Looks):
+            return (self.blocks,)
+        looks, beyond = self.blocks.looks, self.blocks.beyond
+        return (*looks, looks[-1] + beyond) if beyond else looks
 
 
 class Measure(Settings):

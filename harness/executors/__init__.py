@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -53,6 +53,6 @@ class Place:
 class Executor(Protocol):
     """Computes tasks somewhere."""
 
-    def events(self, tasks: Iterable[TrialTask], place: Place) -> Iterator[Event]:
+    def events(self, tasks: Iterable[TrialTask], place: Place) -> Generator[Event]:
         """Compute the tasks, in any order, and yield what happens; each task ends in one Finished or Lost."""
         ...

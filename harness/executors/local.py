@@ -9,7 +9,7 @@ import sys
 import time
 import traceback
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
@@ -30,7 +30,7 @@ class Local:
     workers: int
     """Processes; each computes with one thread. Two threads of OpenMP on a busy machine cost more than they give."""
 
-    def events(self, tasks: Iterable[TrialTask], place: Place) -> Iterator[Event]:
+    def events(self, tasks: Iterable[TrialTask], place: Place) -> Generator[Event]:
         """Compute the tasks, in their order, as workers become free."""
         waiting = deque(tasks)
         crew: list[_Worker] = []

@@ -58,7 +58,8 @@ class SpectralNorm(nn.Module):
         """Return the weight over the present estimate of its spectral norm; vectors are constants to the gradient."""
         left, right = self.left.clone(), self.right.clone()
         with _without_autocast(weight):
-            normalised: Tensor = weight / torch.dot(left, self._matrix(weight) @ right)
+            sigma: Tensor = torch.dot(left, self._matrix(weight) @ right)
+        normalised: Tensor = weight / sigma
         return normalised
 
 
