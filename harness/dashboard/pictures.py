@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from typing import TYPE_CHECKING
 
 from harness.store import Store
@@ -17,20 +18,23 @@ GAP = 2
 
 
 def sample_grid(store: Store, trial_id: str) -> bytes | None:
-    """Return source, target and generated items of one trial as rows of one PNG file; None without a picture of it."""
+    """Return source, target and generated items of one trial as rows of one PNG file; None without a picture of it.
+
+    Strips are cut in two, one half below the other: the dashboard shows small pictures that are about square.
+    """
     from PIL import Image
 
     if strip(store, trial_id) is None:
         return None
     strips = [found for name in ("source", "target", trial_id) if (found := strip(store, name)) is not None]
-    width, height = max(one.width for one in strips), sum(one.height + GAP for one in strips) - GAP
-    grid = Image.new("RGB", (width, height), (128, 128, 128))
-    top = 0
-    for one in strips:
-        grid.paste(one, (0, top))
-        top += one.height + GAP
+    size = strips[-1].height
+    width = math.ceil(strips[-1].width / size / 2) * size
+    rows = [one.crop((left, 0, left + width, size)) for left in (0, width) for one in strips]
+    grid = Image.new("RGB", (width, len(rows) * (size + GAP) - GAP), (128, 128, 128))
+    for number, row in enumerate(rows):
+        grid.paste(row, (0, number * (size + GAP)))
     buffer = io.BytesIO()
-    grid.resize((width * ENLARGED, height * ENLARGED), Image.Resampling.NEAREST).save(buffer, "PNG")
+    grid.resize((grid.width * ENLARGED, grid.height * ENLARGED), Image.Resampling.NEAREST).save(buffer, "PNG")
     return buffer.getvalue()
 
 

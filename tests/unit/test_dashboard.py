@@ -18,7 +18,7 @@ from pretended import SHOWN, SIZE, fill, study
 
 from harness.dashboard import Mirror, serve
 from harness.dashboard.note import note
-from harness.dashboard.pictures import ENLARGED, sample_grid
+from harness.dashboard.pictures import ENLARGED, GAP, sample_grid
 from harness.dashboard.serving import opened
 from harness.errors import HarnessError, MissingExtraError, StoreError
 from harness.findings import stored
@@ -95,7 +95,7 @@ def test_the_sample_grid_is_the_first_artifact_of_each_trial(store: Store) -> No
         (meta,) = get_all_artifact_meta(trial, storage=storage)
         assert (meta.mimetype, meta.filename) == ("image/png", f"{trial_id}.png")
         with Image.open(store.folder / "artifacts" / meta.artifact_id) as grid:
-            assert grid.size == (SIZE * SHOWN * ENLARGED, (3 * SIZE + 4) * ENLARGED)
+            assert grid.size == (SIZE * SHOWN // 2 * ENLARGED, (6 * SIZE + 5 * GAP) * ENLARGED)
 
 
 def test_trials_added_one_by_one_are_those_of_a_rebuild(store: Store, tmp_path: Path) -> None:

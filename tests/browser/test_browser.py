@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pretended import fill, study
+
+from harness.dashboard.serving import opened
+from harness.findings import stored
+from harness.report import write
+
+sync_api = pytest.importorskip("playwright.sync_api")
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"),
+    *("--disable-sync", "--no-first-run"),
+)
+ASKED = study(
+    design={"blocks": 4, "controls": ["no-ops"]},
+    claims=[{"id": "one", "quote": "It <b>helps</b>.", "arm": "spectral_norm=convs", "expect": "helps"}],
+)
+STATUSES = {("spectral_norm=convs+heads", 1): "diverged"}
+TRIALS = 4 * 5
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not CHROMIUM.exists(), reason="apt-get install chromium"),
+]
+
+
+@dataclass
+class Watched:
+    """A page, and all that it asked for and complained of."""
+
+    page: Any
+    requests: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with sync_api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=list(FLAGS))
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def watched(browser: Any) -> Iterator[Watched]:
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    found = Watched(page)
+    page.on("request", lambda request: found.requests.append(request.url))
+    page.on("pageerror", lambda error: found.complaints.append(str(error)))
+    page.on("console", lambda said: found.complaints.append(said.text) if said.type == "error" else None)
+    yield found
+    page.close()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("results") / ASKED.study
+    fill(path, ASKED, statuses=STATUSES)
+    return path
+
+
+@pytest.fixture(scope="module")
+def report(folder: Path) -> Path:
+    store, findings = stored(folder)
+    return write(findings, store)["html"]
+
+
+def test_the_report_shows_question_verdicts_rows_and_pictures_without_asking_for_anything(
+    watched: Watched, report: Path
+) -> None:
+    page = watched.page
+    page.goto(report.as_uri())
+    assert page.locator("h1").inner_text() == "Does spectral normalisation help?"
+    assert "1 helps (spectral_norm=convs)" in page.locator("#verdict").inner_text()
+    assert page.locator("#contrasts tbody tr").count() == 2
+    assert page.locator("#arms tbody tr").count() == 5
+    assert page.locator("#failures tbody tr").count() == 1
+    assert page.locator("#claims tbody tr").inner_text().split("\t")[1] == "It <b>helps</b>."
+    assert page.locator("figure svg").count() == 3
+    widths = page.evaluate("[...document.querySelectorAll('#samples img')].map(i => [i.naturalWidth, i.width])")
+    assert widths == [[384, 768]] * 5
+    assert page.evaluate("getComputedStyle(document.querySelector('#samples img')).imageRendering") == "pixelated"
+    assert [url for url in watched.requests if not url.startswith("data:")] == [report.as_uri()]
+    assert watched.complaints == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_and_figures_stand_out_from_the_paper(browser: Any, report: Path, scheme: str) -> None:
+    page = browser.new_page(color_scheme=scheme)
+    page.goto(report.as_uri())
+    found = page.evaluate(
+        """[...document.querySelectorAll('body, .about, .mark, figure svg text')].map(e => {
+            const style = getComputedStyle(e);
+            return e.tagName === 'text' ? style.fill : style.color;
+        })"""
+    )
+    paper = luminance(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+    page.close()
+    assert (paper > 0.5) == (scheme == "light")
+    contrast = [ratio(luminance(colour), paper) for colour in found]
+    assert len(contrast) > 40
+    assert min(contrast) > 3
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance (WCAG 2.1)."""
+    parts = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
+    red, green, blue = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def ratio(first: float, second: float) -> float:
+    """Contrast ratio (WCAG 2.1)."""
+    return (max(first, second) + 0.05) / (min(first, second) + 0.05)
+
+
+@pytest.mark.parametrize("width", [400, 1280])
+def test_the_page_itself_never_scrolls_sideways(browser: Any, report: Path, width: int) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    page.goto(report.as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.close()
+
+
+def test_the_dashboard_lists_the_trials_with_levels_and_pictures(watched: Watched, folder: Path) -> None:
+    page = watched.page
+    with opened(folder) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        root = f"http://127.0.0.1:{server.server_port}"
+        try:
+            page.goto(f"{root}/dashboard/studies/0/trials?numbers=1")
+            page.get_by_text("Trial 1", exact=False).first.wait_for()
+            page.locator("img").first.wait_for()
+            body = page.locator("body").inner_text()
+            assert "discriminator.spectral_norm" in body
+            assert "b000-" in body
+            size = page.evaluate("[...document.images].map(i => i.naturalWidth)")
+            assert max(size) == 384
+            page.goto(f"{root}/dashboard/studies/0/smartSelection")
+            page.get_by_text(f"of {TRIALS}").first.wait_for()
+            page.goto(f"{root}/dashboard/studies/0/note")
+            page.get_by_text("Hyperparameter importance is no effect size").first.wait_for()
+            assert page.locator("td", has_text="helps").count() == 1
+        finally:
+            server.shutdown()
+    assert all(url.startswith((root, "data:", "blob:")) for url in watched.requests)
+    assert watched.complaints == []
