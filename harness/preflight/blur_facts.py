@@ -16,20 +16,22 @@ from harness.settings import Blur, CommonDiscriminator
 
 
 def blur_facts(arms: Sequence[Inspected]) -> Iterable[Fact]:
-    """Yield what the blurs of the arms do, once for each kernel and place."""
-    blurs: dict[tuple[int, float], str] = {}
+    """Yield what the blurs of the arms do, once for each kernel and each place, in the first arm that has it."""
+    kernels, places = set(), set()
     for arm in arms:
         d = arm.settings.discriminator
         if not isinstance(d, CommonDiscriminator) or d.blur.position == "none":
             continue
         kernel = (d.blur.kernel_size, d.blur.sigma)
-        if kernel not in blurs:
-            blurs[kernel] = arm.name
+        if kernel not in kernels:
+            kernels.add(kernel)
             yield from _kernel_facts(d.blur, arm.settings.data.image_size)
-        if d.blur.kernel_size > 1 and d.blur.position == "input":
-            yield _one_larger_kernel(arm, d.blur)
-        if d.blur.kernel_size > 1 and d.blur.position == "output":
-            yield from _backward(arm, d.blur)
+        if d.blur.kernel_size > 1 and (*kernel, d.blur.position) not in places:
+            places.add((*kernel, d.blur.position))
+            if d.blur.position == "input":
+                yield _one_larger_kernel(arm, d.blur)
+            elif d.blur.position == "output":
+                yield from _backward(arm, d.blur)
 
 
 def _kernel_facts(blur: Blur, size: int) -> Iterable[Fact]:
@@ -42,6 +44,10 @@ def _kernel_facts(blur: Blur, size: int) -> Iterable[Fact]:
         subject, f"a call {'draws nothing from' if silent else 'ADVANCES'} the global random stream", {"silent": silent}
     )
     shares = (0.25, 0.5, 0.75, 1.0)
+    matrix = _along_one_axis(layer, size)
+    if torch.equal(matrix, torch.eye(size, dtype=torch.float64)):
+        yield Fact(subject, "is the identity", {})
+        return
     response = [abs(_response(layer, math.pi * share)) for share in shares]
     line = torch.zeros(1, 1, size, size, dtype=torch.float64)
     line[..., size // 2] = 1
@@ -54,7 +60,6 @@ def _kernel_facts(blur: Blur, size: int) -> Iterable[Fact]:
         + f"; a line of one pixel keeps {peak:.3f} of its height, a checkerboard {checker:.2g}",
         {**{f"at {s:g} pi": r for s, r in zip(shares, response, strict=True)}, "line": peak, "checkerboard": checker},
     )
-    matrix = _along_one_axis(layer, size)
     values = torch.linalg.svdvals(matrix)
     rank, condition = int(torch.linalg.matrix_rank(matrix)), (values[0] / values[-1]).item()
     yield Fact(

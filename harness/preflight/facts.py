@@ -70,10 +70,15 @@ assert set(COSTS) == set(Cost.__dataclass_fields__)
 def stride_facts(arms: Sequence[Inspected]) -> Iterable[Fact]:
     """Yield the sizes of the innermost maps, dead taps, and the field that the bottleneck sees."""
     sides = set()
-    distinct = {arm.settings.generator.model_dump_json(): arm for arm in reversed(arms)}
-    for arm in reversed(distinct.values()):
-        if not isinstance(arm.settings.generator, UNet):
+    seen = set()
+    for arm in arms:
+        g = arm.settings.generator
+        if not isinstance(g, UNet):
             continue
+        key = (g.levels, g.innermost, g.upsampling, arm.settings.data.image_size)
+        if key in seen:
+            continue
+        seen.add(key)
         levels = list(arm.pair.generator.levels.values())  # type: ignore[operator]
         down, up = levels[-1].down, levels[-1].up
         into = arm.settings.data.image_size >> (len(levels) - 1)

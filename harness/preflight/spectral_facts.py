@@ -27,11 +27,13 @@ MORE = 20
 
 
 def spectral_facts(arms: Sequence[Inspected]) -> Iterable[Fact]:
-    """Yield what spectral norm bounds in each arm that has it."""
+    """Yield what spectral norm bounds at each of its levels, in the first arm that has it."""
+    seen = {"none"}
     for arm in arms:
         which = getattr(arm.settings.discriminator, "spectral_norm", "none")
-        if which == "none":
+        if which in seen:
             continue
+        seen.add(which)
         pair = build_pair(arm.small, styles=arm.shape.styles, block=STREAMS)
         layers = {name: m for name, m in pair.discriminator.named_modules() if isinstance(m, (nn.Conv2d, nn.Linear))}
         bound = {name: m for name, m in layers.items() if parametrize.is_parametrized(m, "weight")}
