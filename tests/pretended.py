@@ -27,8 +27,8 @@ def study(**changes: Any) -> Study:
         "study": "pretended",
         "question": "Does spectral normalisation help?",
         "axes": {"discriminator.spectral_norm": ["none", "convs", "convs+heads"]},
-        "design": {"blocks": 6},
-        "measure": {"margin": "10%"},
+        "design": {"blocks": 4},
+        "measure": {"margin": "10%", "also": ["ssim"]},
         "training": {"steps": 300},
         **changes,
     }

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import socket
-import subprocess
 import sys
 import threading
 import urllib.request
@@ -60,7 +59,7 @@ def test_every_row_becomes_a_trial_with_levels_values_costs_and_course(store: St
     assert one.values == [row["fid_efficientnet"]]
     assert sorted(one.intermediate_values) == [99, 201, 300]
     assert one.intermediate_values[300] == row["fid_efficientnet"]
-    for name in ("arm", "block", "status", "fid_efficientnet", "ssim", "l1", "parameters_d", "seconds_per_step"):
+    for name in ("arm", "block", "status", "fid_efficientnet", "ssim", "parameters_d", "seconds_per_step"):
         assert one.user_attrs[name] == row[name]
     assert one.duration is not None
     assert one.duration.total_seconds() == pytest.approx(12.5)
@@ -124,7 +123,7 @@ def test_sync_adds_what_is_missing_and_keeps_what_is_there(tmp_path: Path) -> No
     assert [t.number for t in sorted(mirrored(mirror).values(), key=lambda t: t.user_attrs["block"])] == list(range(6))
 
 
-@pytest.mark.parametrize("where", ["journal", "sqlite"])
+@pytest.mark.parametrize("where", ["journal", pytest.param("sqlite", marks=pytest.mark.slow)])
 def test_a_mirror_that_says_something_else_than_the_rows_is_made_anew(store: Store, tmp_path: Path, where: str) -> None:
     url = None if where == "journal" else f"sqlite:///{tmp_path / 'mirror.db'}"
     Mirror(ASKED, store, url).sync()
@@ -253,10 +252,3 @@ def test_without_the_dashboard_package_the_mirror_works_and_serving_says_what_to
     assert Mirror(ASKED, store).sync() == 6
     with pytest.raises(MissingExtraError, match=r"pip install 'gan-ablation-harness\[dashboard\]'"):
         serve(store.folder, port=0)
-
-
-def test_importing_the_dashboard_imports_neither_torch_nor_optuna() -> None:
-    code = "import sys, harness.dashboard; print([m for m in ('torch', 'optuna', 'pandas') if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "torch" not in done.stdout
-    assert "optuna" not in done.stdout
