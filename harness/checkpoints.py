@@ -21,7 +21,7 @@ def save(path: Path, key: str, state: dict[str, Any]) -> bool:
     Returns:
         Whether it was written. A full or read-only disk costs the checkpoint, not the trial.
     """
-    scratch = path.with_name(f".scratch-{os.getpid()}-{path.name}")
+    scratch = path.with_name(f".scratch-{os.uname().nodename}-{os.getpid()}-{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with scratch.open("wb") as file:

@@ -62,7 +62,9 @@ Workers = Annotated[
 def _console(*, as_json: bool = False) -> Console:
     from rich.console import Console
 
-    return Console(stderr=as_json, soft_wrap=True)
+    # Without a terminal nobody's window is narrow: tables keep their columns whole.
+    stream = sys.stderr if as_json else sys.stdout
+    return Console(stderr=as_json, soft_wrap=True, width=None if stream.isatty() else 160)
 
 
 def _document(document: object) -> None:
@@ -125,7 +127,7 @@ def _executor(name: ExecutorName, workers: int | None, address: str | None, stud
         case ExecutorName.LOCAL:
             from harness.executors.local import Local
 
-            return Local(workers or _cores())
+            return Local(workers or _cores(), gpus=study.runner.gpus)
         case ExecutorName.RAY:
             from harness.executors.ray import RayCluster
 
@@ -148,17 +150,13 @@ def _shard(text: str | None) -> Any:
 
 
 def _print_findings(findings: Findings, console: Console) -> None:
-    from harness.words import arm_table, headline
+    from harness.words import arm_table, headline, lines
 
     console.print()
     console.print(headline(findings), markup=False, highlight=False)
     console.print(arm_table(findings))
-    if findings.primary is not None:
-        from harness.analysis import render
-
-        console.print(render(findings.primary), markup=False, highlight=False)
-    for note in findings.notes:
-        console.print(f"note: {note}", markup=False, highlight=False)
+    for line in lines(findings):
+        console.print(line, markup=False, highlight=False)
 
 
 @app.command()
@@ -283,6 +281,10 @@ def score(
     real: Annotated[Path, typer.Argument(metavar="REAL", help="A folder of images, or a .npy/.npz array of features.")],
     fake: Annotated[Path, typer.Argument(metavar="FAKE", help="The same, of generated images.")],
     metrics: Annotated[str | None, typer.Option(help="Metrics by name: fid_efficientnet,ssim.")] = None,
+    size: Annotated[
+        int | None, typer.Option(min=4, help="Resize images of different sizes to this many pixels.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of random subsets.")] = 0,
     as_json: Json = False,
 ) -> None:
     """FID, KID, SSIM and others between two folders of images, or two arrays of features."""
@@ -290,7 +292,7 @@ def score(
     from harness.metrics.score import score as score_folders
 
     names = None if metrics is None else [name.strip() for name in metrics.split(",")]
-    document = score_folders(real, fake, metrics=names)
+    document = score_folders(real, fake, metrics=names, size=size, seed=seed)
     _console(as_json=as_json).print(render_score(document), markup=False, highlight=False)
     if as_json:
         _document(document)

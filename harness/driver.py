@@ -13,9 +13,10 @@ from harness.analysis import next_look
 from harness.dashboard import Mirror
 from harness.design import Arm, Trial, arms, trials
 from harness.environment import environment
-from harness.errors import StoreError
+from harness.errors import MissingExtraError, StoreError
 from harness.executors import Event, Executor, Finished, Lost, Place
 from harness.findings import Findings, find
+from harness.metrics.catalogue import metric_named, missing_extra
 from harness.reading import changed
 from harness.settings import DataSettings
 from harness.store import Store
@@ -147,10 +148,13 @@ class Driver:
         from harness.data import load
         from harness.preflight import preflight
 
+        for name in self.study.measure.metrics:
+            if missing := missing_extra(metric_named(name)):
+                raise MissingExtraError(missing)
         for path in self.store.set_aside_damaged():
             self.watch(SetAside(path))
         notes = [note for settings in _distinct_data(self.arms) for note in load(settings, self.cache).notes]
-        plan = preflight(self.study, self.arms, cache=self.cache, workers=getattr(self.executor, "workers", 1))
+        plan = preflight(self.study, self.arms, cache=self.cache, workers=getattr(self.executor, "workers", None) or 1)
         self.plans = {found.arm: found for found in plan.arms}
         self.store.write_file("plan.json", json.dumps(plan.document(), indent=1, ensure_ascii=False).encode())
         wanted = trials(self._trained(), self.shard.blocks(self.study.design.goals[0]))
@@ -178,7 +182,8 @@ class Driver:
     def _open_arms(self) -> tuple[Arm, ...]:
         """Return the arms that the next look needs: all before the first look, then the baseline and what is open."""
         trained = self._trained()
-        if self.study.design.looks is None or self.study.design.kind != "one_factor":
+        # A shard sees its own blocks only, and looks at them would not be the study's: the merged rows are judged.
+        if self.study.design.looks is None or self.study.design.kind != "one_factor" or self.shard.of > 1:
             return trained
         primary = self.findings().primary
         if primary is None:
@@ -192,8 +197,8 @@ class Driver:
         """Compute the trials that have no row, again where they were lost to causes that are not their own."""
         runner = self.study.runner
         place = Place(
-            cache=self.cache,
-            checkpoints=self.store.folder / "checkpoints",
+            cache=self.cache.absolute(),
+            checkpoints=self.store.folder.absolute() / "checkpoints",
             checkpoint_every=runner.checkpoint_every,
             trial_timeout=runner.trial_timeout,
         )

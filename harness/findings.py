@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.analysis import Analysis, Margin, Verdict, analyse, controls, false_discovery
+from harness.analysis import Analysis, Factorial, Margin, Verdict, analyse, controls, factorial, false_discovery
 from harness.analysis.claims import settle
 from harness.analysis.controls import Control
-from harness.design import Arm, arms
+from harness.design import Arm, arms, short_names
 from harness.metrics.catalogue import metric_named
 from harness.store import Store, Tables
 from harness.study import BASELINE, Claim, Study
@@ -77,6 +77,8 @@ class Findings:
     """None before there are two arms to compare."""
     others: tuple[Analysis, ...]
     """Further metrics, exploratory."""
+    effects: Factorial | None
+    """Main effects and interactions on the primary metric, of factorial and fractional designs."""
     controls: tuple[Control, ...]
     claims: tuple[Settled, ...]
     notes: tuple[str, ...]
@@ -126,8 +128,9 @@ def find(study: Study, tables: Tables, plan: Mapping[str, ArmPlan] | None = None
     trained = [arm for arm in every if _trained(study, arm, plan)]
     summaries = tuple(_summary(arm, trials, plan, study.measure.metrics) for arm in every)
     blocks = study.design.most_blocks
-    primary = _analysis(study, trials, every, plan, study.measure.primary)
-    rest = [_analysis(study, trials, every, plan, metric) for metric in study.measure.metrics[1:]]
+    whole = whole_blocks(study, trials, {arm.name for arm in trained})
+    primary = _analysis(study, whole, every, plan, study.measure.primary)
+    rest = [_analysis(study, whole, every, plan, metric) for metric in study.measure.metrics[1:]]
     others = false_discovery([found for found in rest if found is not None])
     analyses = {a.metric: a for a in (primary, *others) if a is not None}
     return Findings(
@@ -137,9 +140,50 @@ def find(study: Study, tables: Tables, plan: Mapping[str, ArmPlan] | None = None
         trials_planned=len(trained) * blocks,
         primary=primary,
         others=others,
+        effects=_effects(study, whole, every),
         controls=_controls(study, tables, every),
         claims=tuple(_settle(study, claim, analyses) for claim in study.claims),
         notes=_notes(study, trials),
+    )
+
+
+def whole_blocks(study: Study, trials: pd.DataFrame, trained: set[str]) -> pd.DataFrame:
+    """Return the rows of the blocks in which every arm that is still asked for has its row.
+
+    Up to the first look (or without looks) all arms are; after a look, those that have a row since. An interrupted
+    study thus neither counts trials to come as lost nor lets the quicker arms lead.
+    """
+    kept = []
+    start = 0
+    for goal in study.design.goals:
+        part = trials[(trials["block"] >= start) & (trials["block"] < goal)]
+        asked = trained if start == 0 else set(trials.loc[trials["block"] >= start, "arm"])
+        present = part[part["arm"].isin(asked)].groupby("block")["arm"].nunique()
+        kept += [block for block, count in present.items() if count == len(asked)]
+        start = goal
+    return trials[trials["block"].isin(kept)]
+
+
+def _effects(study: Study, trials: pd.DataFrame, every: tuple[Arm, ...]) -> Factorial | None:
+    """Return main effects and interactions; None for other designs, and before a block is whole."""
+    axes = {f"arm_{axis}": short for axis, short in short_names(study.axes).items()}
+    compared = {arm.name for arm in every if arm.control is None}
+    rows = trials[trials["arm"].isin(compared)]
+    if study.design.kind == "one_factor" or not axes.keys() <= set(rows) or rows["arm"].nunique() < len(compared):
+        return None
+    metric = metric_named(study.measure.primary)
+    table = rows.rename(columns=axes).assign(failed=~rows["status"].isin(MEASURED))
+    return factorial(
+        table[["block", *axes.values(), metric.name, "failed"]],
+        factors=list(axes.values()),
+        unit="block",
+        value=metric.name,
+        failed="failed",
+        scale=metric.scale,
+        better=metric.better,
+        margin=Margin.parse(study.measure.margin),
+        first={short_names(study.axes)[axis]: next(iter(study.levels(axis))) for axis in study.axes},
+        where=f"study {study.study}",
     )
 
 

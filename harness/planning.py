@@ -135,7 +135,8 @@ def _power_sentence(document: Mapping[str, Any], item: Mapping[str, Any]) -> str
             return f"{item['blocks']} block tells nothing about chance; use at least 2, better 6."
         return (
             f"With {item['blocks']} blocks a difference of {item['detectable']:.2f} standard deviations of the paired "
-            f"differences is found in {share} of studies; how large that is in {document['primary']}, a pilot's rows will tell."
+            f"differences is found in {share} of studies; "
+            f"how large that is in {document['primary']}, a pilot's rows will tell."
         )
     found = item["detectable"]
     size = (

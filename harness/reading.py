@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from harness import yaml_file
 from harness.errors import HarnessError, StudyError, did_you_mean
+from harness.metrics.catalogue import metric_named, refusal
 from harness.settings import Settings, TrialSettings
 from harness.study import Study, level_name, put
 
@@ -39,7 +40,7 @@ def read_study(path: Path, overrides: Iterable[str] = ()) -> Study:
     except ValidationError as error:
         found = [*_problems(error, Study), *_unknown_axes(data.get("axes"))]
         raise StudyError(str(path), document.explain(found)) from None
-    problems = [*_unknown_axes(study.axes), *_axis_problems(study)]
+    problems = [*_unknown_axes(study.axes), *_axis_problems(study), *_refused_metrics(study)]
     if problems:
         raise StudyError(str(path), document.explain(problems))
     return study
@@ -47,6 +48,18 @@ def read_study(path: Path, overrides: Iterable[str] = ()) -> Study:
 
 Problem = tuple[tuple[str | int, ...], str]
 """Where in the file, and what is wrong there."""
+
+
+def _refused_metrics(study: Study) -> Iterable[Problem]:
+    """Yield the metrics that the data cannot have."""
+    kind = study.data.kind
+    if ":" in kind:
+        return
+    for name in study.measure.metrics:
+        paired = kind in ("glyphs", "pairs")
+        reason = refusal(metric_named(name), paired=paired, characters=kind == "glyphs")
+        if reason:
+            yield ("measure", "primary" if name == study.measure.primary else "also"), reason
 
 
 def _is_setting(axis: str) -> bool:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from harness.analysis import render
+from harness.analysis.phrases import aligned
+from harness.analysis.words import effect_rows, effect_sentences
 from harness.metrics.catalogue import metric_named
 
 if TYPE_CHECKING:
@@ -26,6 +30,31 @@ def headline(findings: Findings) -> str:
     return f"{title}\n{findings.trials_done} of {findings.trials_planned} trials: {told}{failed}"
 
 
+def lines(findings: Findings) -> Iterator[str]:
+    """Yield the verdicts, what matching was worth, effects, controls, claims and notes."""
+    if findings.primary is not None:
+        yield render(findings.primary)
+        for contrast in findings.primary.contrasts:
+            if contrast.correlation is not None and contrast.variance_reduction is not None:
+                yield (
+                    f"matching: '{contrast.arm}' and the baseline correlate {contrast.correlation:.2f} over blocks; "
+                    f"their difference has {1 / contrast.variance_reduction:.0%} of the variance that unmatched trials "
+                    f"would give ({contrast.variance_reduction:.1f} times less)"
+                )
+    if findings.effects is not None:
+        document = findings.effects.to_dict()
+        effects = document["effects"]
+        yield f"\neffects on {findings.effects.metric}, averaged over the levels of the other axes"
+        yield aligned(effect_rows(effects, findings.effects.scale))
+        yield from effect_sentences({**document, "factorial": document})
+    for control in findings.controls:
+        yield f"control {control.kind}: {control.sentence}"
+    for settled in findings.claims:
+        yield f"claim {settled.claim.id}, {settled.outcome}: {settled.claim.quote}"
+    for note in findings.notes:
+        yield f"note: {note}"
+
+
 def arm_table(findings: Findings) -> Table:
     """Return a table of arms: blocks, the mean and spread of each metric, and what it costs."""
     from rich.box import SIMPLE_HEAD
@@ -42,7 +71,7 @@ def arm_table(findings: Findings) -> Table:
     table.add_column("arm", no_wrap=True)
     table.add_column("blocks", justify="right")
     for name in metrics:
-        table.add_column(f"{name} {ARROWS[metric_named(name).better]}", justify="right")
+        table.add_column(f"{name} {ARROWS[metric_named(name).better]}", justify="right", no_wrap=True)
     table.add_column("not complete", justify="right")
     for arm in findings.arms:
         cells = []

@@ -36,9 +36,10 @@ def sentence(c: Contrast, analysis: Analysis, contrasts: int) -> str:
         parts.append(f"{_blocks(c.look.unused)} more played no part: the schedule says at which numbers to look.")
     if c.look.rule == "anytime-valid":
         parts.append("Blocks went beyond the schedule, so the interval is one that holds at any number of blocks.")
-    costs = [f"{cost.name} {_ratio(cost.ratio)}" for cost in c.costs if cost.ratio is not None]
-    if costs:
-        parts.append(f"Cost: {', '.join(costs)}.")
+    known = [cost for cost in c.costs if cost.ratio is not None]
+    costs = [f"{cost.name} {_ratio(cost.ratio)}" for cost in known if not _same(cost.ratio)]
+    if known:
+        parts.append(f"Cost: {', '.join(costs) or 'the same'}.")
     return " ".join(parts)
 
 
@@ -46,10 +47,12 @@ def _blocks(count: int) -> str:
     return f"{count} block" if count == 1 else f"{count} blocks"
 
 
+def _same(ratio: float | None) -> bool:
+    return ratio is None or abs(ratio - 1) < 0.005
+
+
 def _ratio(ratio: float | None) -> str:
-    if ratio is None or abs(ratio - 1) < 0.005:
-        return "the same"
-    if ratio <= 0:
+    if ratio is None or ratio <= 0:
         return "none"
     if 0.5 < ratio < 2:
         return f"{percent(ratio - 1)} {'more' if ratio > 1 else 'less'}"

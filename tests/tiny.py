@@ -1,0 +1,132 @@
+"""A study of seconds' size, commands in processes of their own, and what must be equal between two computations."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from harness.store import Store
+from harness.study import Study
+from harness.tables import comparable
+
+ROOT = Path(__file__).parents[1]
+CHARACTERS = "abdefghijklmnopqrtuvxyzABCDEFGH"
+
+
+def asked(**changes: Any) -> dict[str, Any]:
+    """Return a study of two arms and two blocks at 16 pixels, as its file would have it."""
+    return {
+        "study": "tiny",
+        "data": {"kind": "glyphs", "targets": ["DejaVuSerif"], "characters": CHARACTERS, "image_size": 16},
+        "generator": {"kind": "unet", "channels": 4, "style_channels": 8},
+        "discriminator": {"kind": "zi2zi", "channels": 4},
+        "training": {"steps": 40, "batch_size": 4, "ema": 0.9},
+        "axes": {"discriminator.spectral_norm": ["none", "convs"]},
+        "design": {"blocks": 2},
+        "measure": {"at": ["33%", "100%"], "primary": "l1", "margin": "10%", "also": ["ssim"], "signals": 20},
+        "runner": {"checkpoint_every": 0.1},
+        **changes,
+    }
+
+
+def study(**changes: Any) -> Study:
+    """Return the same, checked."""
+    return Study.model_validate(asked(**changes))
+
+
+def command(folder: Path, *more: str, **changes: Any) -> list[str]:
+    """Write the study's file and return the command that runs it with results in the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "study.yaml"
+    file.write_text(yaml.safe_dump(asked(**changes)), encoding="utf-8")
+    return [sys.executable, "-m", "harness", "run", str(file), "--results", str(folder), "--workers", "2", *more]
+
+
+def environment(**more: str) -> dict[str, str]:
+    """Return the environment of a command: this checkout, one thread, and the tests' own parts."""
+    paths = os.pathsep.join((str(ROOT), str(ROOT / "tests")))
+    return {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1", **more}
+
+
+def run(folder: Path, *more: str, env: Mapping[str, str] | None = None, **changes: Any) -> subprocess.CompletedProcess[str]:
+    """Run the study to its end."""
+    return subprocess.run(
+        command(folder, *more, **changes),
+        env=environment(**(env or {})),
+        capture_output=True,
+        text=True,
+        timeout=400,
+        check=False,
+    )
+
+
+def start(folder: Path, *more: str, env: Mapping[str, str] | None = None, **changes: Any) -> subprocess.Popen[str]:
+    """Start the study in a process of its own."""
+    return subprocess.Popen(
+        command(folder, *more, **changes),
+        env=environment(**(env or {})),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def children(parent: int) -> list[int]:
+    """Return the processes that a process has spawned as workers (proc(5), children)."""
+    try:
+        found = Path(f"/proc/{parent}/task/{parent}/children").read_text(encoding="ascii").split()
+    except OSError:
+        return []
+    return [int(pid) for pid in found if "spawn_main" in _command_line(int(pid))]
+
+
+def _command_line(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except OSError:
+        return ""
+
+
+def alive(pid: int) -> bool:
+    """Whether a process is there and not a zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def kill(pid: int) -> None:
+    """Kill a process that may be gone already."""
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def wait_until(condition: Any, seconds: float = 120.0) -> None:
+    """Wait for something, or fail."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"waited {seconds} s in vain"
+        time.sleep(0.02)
+
+
+def rows(folder: Path, name: str = "tiny") -> tuple[str, str, str]:
+    """Return all that must not depend on kills, as text: floats by their shortest exact form."""
+    tables = Store(folder / name).tables()
+    trials = [comparable(row) for row in tables.trials.sort_values("trial_id").to_dict("records")]
+    for row in trials:
+        row.pop("study_hash")
+    measured = tables.measurements.sort_values(["trial_id", "step", "metric"]).to_dict("records")
+    signals = tables.signals.sort_values(["trial_id", "step"]).to_dict("records")
+    texts = [json.dumps(part, sort_keys=True, default=str) for part in (trials, measured, signals)]
+    return texts[0], texts[1], texts[2]
