@@ -51,7 +51,7 @@ def write(findings: Findings, store: Store, folder: Path | None = None) -> dict[
     written = {
         "html": html,
         "md": _markdown(findings, tables, pictures, to),
-        "tex": latex([*tables.answer, *tables.rest]),
+        "tex": latex([t for t in (*tables.answer, *tables.rest) if t.name != "provenance"]),
         "json": json.dumps(document(findings), indent=1, ensure_ascii=False, allow_nan=False) + "\n",
     }
     target = Folder(to)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from harness.report.table import NONE, TIMES, Table
 
-HEAD = r"""% Needs \usepackage{booktabs,caption,graphicx} and \usepackage[T1]{fontenc}.
+HEAD = r"""% Needs \usepackage{booktabs,caption,graphicx} and \usepackage[T1]{fontenc}; XeLaTeX for other scripts.
 """
 SIGNS = {TIMES: r"$\times$", NONE: "--", "±": r"$\pm$"}
 """Signs that the report itself writes."""

@@ -158,6 +158,7 @@ def test_a_missing_or_damaged_journal_is_made_anew(store: Store, damage: str) ->
     assert said(again) == wanted
 
 
+@pytest.mark.timeout(25)
 def test_a_lock_left_by_a_killed_process_does_not_hold_up_the_next(store: Store) -> None:
     mirror = Mirror(ASKED, store)
     mirror.sync()
