@@ -30,7 +30,7 @@ def write(findings: Findings, store: Store, folder: Path | None = None) -> dict[
     Raises:
         StoreError: The folder cannot be written.
     """
-    from harness.report.figures import course, forest, paired
+    from harness.report.figures import course, forest, interactions, paired
     from harness.report.latex import latex
     from harness.report.page import page
     from harness.report.pictures import samples
@@ -45,6 +45,7 @@ def write(findings: Findings, store: Store, folder: Path | None = None) -> dict[
     figures = {
         "forest": None if findings.primary is None else forest(findings.primary),
         "paired": paired(findings, trials),
+        "interactions": interactions(findings),
         "course": course(findings, trials, measurements),
     }
     html = page(findings, answer=tables.answer, rest=tables.rest, figures=figures, samples=pictures)
@@ -85,6 +86,7 @@ def document(findings: Findings) -> dict[str, Any]:
         "unit": metric.unit,
         "horizon": study.measure.steps(study.training.steps)[-1],
         "notes": [*findings.notes, *primary["notes"]],
+        "effects": [] if findings.effects is None else findings.effects.to_dict()["effects"],
         "arms": [plain(arm) for arm in findings.arms],
         "exploratory": [analysis.to_dict() for analysis in findings.others],
         "controls": [control.to_dict() for control in findings.controls],
@@ -113,7 +115,7 @@ def _tables(findings: Findings, trials: Any, measurements: Any) -> _Tables:
     from harness.report import verdicts
 
     primary = findings.primary
-    answer = [] if primary is None else [verdicts.contrast_table(primary)]
+    answer = [None if primary is None else verdicts.contrast_table(primary), verdicts.effect_table(findings)]
     rest = [
         verdicts.claim_table(findings),
         None if primary is None else verdicts.cost_table(primary),
@@ -125,7 +127,7 @@ def _tables(findings: Findings, trials: Any, measurements: Any) -> _Tables:
         rows.floor_table(findings, trials, measurements),
         rows.provenance_table(findings, trials),
     ]
-    return _Tables(tuple(answer), tuple(table for table in rest if table is not None))
+    return _Tables(*(tuple(table for table in part if table is not None) for part in (answer, rest)))
 
 
 def _markdown(findings: Findings, tables: _Tables, pictures: Samples | None, folder: Path) -> str:

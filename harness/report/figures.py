@@ -150,6 +150,31 @@ def paired(findings: Findings, trials: pd.DataFrame) -> str | None:
     return _svg(figure, "paired", f"{analysis.metric} of baseline and arm, block by block")
 
 
+def interactions(findings: Findings) -> str | None:
+    """Return the mean at each pair of levels, a panel per pair of axes; None for designs that are not factorial."""
+    found = findings.effects
+    if found is None or not found.interaction_plot:
+        return None
+    means = {(tuple(point["factors"]), tuple(point["levels"])): point["mean"] for point in found.interaction_plot}
+    pairs = list(dict.fromkeys(factors for factors, _ in means))
+    figure, panels = _figure(len(pairs), PANELS, width=3.6 if len(pairs) == 1 else 3.1, height=3.1, share=True)
+    for axes, (first, second) in zip(panels, pairs, strict=True):
+        levels = found.factors[first]
+        for number, level in enumerate(found.factors[second]):
+            line = [means.get(((first, second), (along, level)), math.nan) for along in levels]
+            axes.plot(range(len(levels)), line, color=LINES[number % len(LINES)], lw=1.8, marker="o", ms=4, label=level)
+        axes.set_xticks(range(len(levels)), [_wrapped(level) for level in levels], parse_math=False)
+        axes.set_xlabel(first, parse_math=False)
+        axes.margins(x=0.15)
+        _value_axis(axes, found.scale)
+        legend = axes.legend(title=second, frameon=False, fontsize=8, title_fontsize=8, labelcolor=INK)
+        for text in (legend.get_title(), *legend.get_texts()):
+            text.set_color(INK)
+            text.set_parse_math(False)
+    panels[0].set_ylabel(_metric_label(found.metric), parse_math=False)
+    return _svg(figure, "interactions", f"{found.metric} at each pair of levels of two axes")
+
+
 def course(findings: Findings, trials: pd.DataFrame, measurements: pd.DataFrame) -> str | None:
     """Return each metric over steps: thin lines for trials, thick for an arm's mean; None without measurements."""
     rows = measurements.dropna(subset=["value"]).merge(trials[["trial_id", "arm", "block"]], on="trial_id")

@@ -27,7 +27,7 @@ def page(
         findings: What the study found.
         answer: Tables that come first, before the figures.
         rest: Tables that come after them.
-        figures: SVG elements `forest`, `paired` and `course`; None where there is nothing to draw.
+        figures: SVG elements `forest`, `paired`, `interactions` and `course`; None where there is nothing to draw.
         samples: Strips of held-out items; None where there are none.
     """
     from jinja2 import Environment, StrictUndefined

@@ -6,6 +6,7 @@ from collections import Counter
 
 from harness.analysis import Analysis, Contrast, Verdict
 from harness.analysis.phrases import between, change, p_text
+from harness.analysis.words import effect_rows, effect_sentences
 from harness.findings import Findings
 from harness.metrics.catalogue import metric_named
 from harness.report.table import NONE, Table, joined, ratio, share, short, times, two
@@ -43,7 +44,11 @@ def headline(findings: Findings) -> str:
 def in_words(findings: Findings) -> list[str]:
     """Return the sentence of each contrast, without the costs, which have a table of their own."""
     contrasts = findings.primary.contrasts if findings.primary is not None else ()
-    return [c.sentence.split(" Cost: ")[0] for c in contrasts]
+    told = [c.sentence.split(" Cost: ")[0] for c in contrasts]
+    if findings.effects is not None:
+        document = findings.effects.to_dict()
+        told += effect_sentences({**document, "factorial": document})
+    return told
 
 
 def tally(findings: Findings) -> tuple[tuple[str, int], ...]:
@@ -170,6 +175,29 @@ def cost_table(analysis: Analysis) -> Table | None:
         frozenset({0, 1}),
         frozenset({1}),
     )
+
+
+def effect_table(findings: Findings) -> Table | None:
+    """Return main effects and interactions of a factorial study; None for other designs."""
+    found = findings.effects
+    if found is None:
+        return None
+    head, *rows = effect_rows(found.to_dict()["effects"], found.scale)
+    metric = metric_named(found.metric)
+    lost = f"; {found.rows_lost} failed or have no value" if found.rows_lost else ""
+    margin = f", margin ±{found.margin}" if found.margin else ""
+    return Table(
+        "effects",
+        "Main effects and interactions",
+        f"{found.metric}: {metric.unit}, {metric.better} is better{margin}; {found.rows} trials in {found.blocks} "
+        f"blocks{lost}. A main effect is the change from an axis's first level to its second, averaged over the levels "
+        "of the other axes; an interaction says how much that change depends on another axis. Terms on one line with "
+        "others under 'same as' cannot be told apart by this design.",
+        head,
+        tuple(tuple(NONE if cell == "-" else cell for cell in row) for row in rows),
+        frozenset({0, 7, 8}),
+        frozenset({7}),
+    ).without_empty(1)
 
 
 def exploratory_table(findings: Findings) -> Table | None:

@@ -277,3 +277,21 @@ def test_columns_without_any_value_are_left_out_and_the_others_keep_their_kind()
     assert kept.head == ("a", "c")
     assert kept.rows == (("x", "1"), ("y", "2"))
     assert (kept.text, kept.marked) == (frozenset({0, 1}), frozenset({1}))
+
+
+def test_a_factorial_study_shows_effects_interactions_and_their_picture(tmp_path: Path) -> None:
+    asked = study(
+        axes={"discriminator.spectral_norm": ["none", "convs"], "discriminator.blur.position": ["none", "input"]},
+        design={"kind": "factorial", "blocks": 3},
+    )
+    files = written(tmp_path, asked=asked)
+    seen = Seen(files["html"])
+    terms = [effect["term"] for effect in json.loads(files["json"])["effects"]]
+    assert terms == ["spectral_norm", "position", "spectral_norm:position"]
+    assert all(f"| {term} |" in files["md"] for term in terms)
+    assert "fid_efficientnet at each pair of levels of two axes" in {a.get("aria-label") for _, a in seen.tags}
+
+
+def test_other_designs_show_no_effects(usual: dict[str, str]) -> None:
+    assert json.loads(usual["json"])["effects"] == []
+    assert "Main effects" not in usual["html"] + usual["md"]
