@@ -36,6 +36,8 @@ TRIALS = (
     Column("error", "string", "what went wrong; null for complete trials"),
     Column("failed_at_step", "int64", "step at which the trial diverged or collapsed; null for complete trials"),
     Column("steps", "int64", "steps of training at the horizon"),
+    Column("oscillation_d", "double", "sd of the changes of the discriminator's logged loss over its mean size"),
+    Column("oscillation_g", "double", "the same of the generator's loss"),
     Column("parameters_g", "int64", "numbers learnt by the generator"),
     Column("parameters_d", "int64", "numbers learnt by the discriminator"),
     Column("macs_g", "int64", "multiply-adds of the generator's forward pass", "per image"),
@@ -131,3 +133,29 @@ def comparable(row: Row) -> Row:
     """Return a trial's row without the columns that depend on the machine's pace."""
     timing = {column.name for column in TRIALS if column.timing}
     return {name: value for name, value in row.items() if name not in timing}
+
+
+def schema_text() -> str:
+    """Return the written schema of all tables, in Markdown: the content of docs/tables.md."""
+    parts = [
+        "# Tables",
+        "`results/<study>/` holds three Parquet data sets of one small file per trial, read as a whole by "
+        '`harness.load("results/<study>")` or `pandas.read_parquet("results/<study>/trials")`. A trial is done when its row in '
+        "`trials/` is there. Times, memory and attempts (*) depend on the machine's pace; everything else is equal, bit for "
+        "bit, whenever the trial is computed again on the same machine and versions.",
+    ]
+    signals = (
+        Column("trial_id", "string", "key of the trial"),
+        Column("step", "int64", "steps of training done"),
+        Column(
+            "…", "double", "losses by part, logits, accuracies, gradient norms, singular values by layer, diversity …"
+        ),
+    )
+    tables = {"trials": trial_columns(("<axis>",), ("<metric>",)), "measurements": MEASUREMENTS, "signals": signals}
+    for name, columns in tables.items():
+        rows = [
+            f"| `{c.name}`{' *' if c.timing else ''} | {c.type} | {c.meaning}{f' ({c.unit})' if c.unit else ''} |"
+            for c in columns
+        ]
+        parts.append("\n".join([f"## {name}", "", "| column | type | meaning |", "| --- | --- | --- |", *rows]))
+    return "\n\n".join(parts) + "\n"

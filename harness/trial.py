@@ -27,6 +27,7 @@ from harness.models import Conditions, Pair, build_pair, matched_fraction
 from harness.models.cost import cost
 from harness.seeds import stream
 from harness.settings import TrialSettings
+from harness.signals import diversity, first, layer_norms, oscillation, overfitting
 from harness.tables import Row, TrialRows
 from harness.tasks import TrialProgress, TrialTask
 from harness.training import Progress, Trainer, train
@@ -82,7 +83,7 @@ def run_trial(
     fraction = _matched(task, pair, len(data.styles))
     if task.control == "one-ulp":
         _move_one_ulp(pair)
-    size = cost(pair, Conditions(*(None if x is None else x[:1] for x in items.conditions)))
+    size = cost(pair, first(items.conditions, 1))
     trainer = Trainer(_placed(pair, s, device), s, data.train, block=task.streams)
     course = _Course(task, items, data, cache, report)
     if checkpoint is not None and (saved := checkpoints.load(checkpoint, course.key, device)) is not None:
@@ -109,6 +110,8 @@ def run_trial(
         "failed_at_step": failed_at,
         "steps": s.training.steps,
         **finals,
+        "oscillation_d": oscillation([signal["loss_d"] for signal in course.signals]),
+        "oscillation_g": oscillation([signal["loss_g"] for signal in course.signals]),
         "parameters_g": size.parameters_g,
         "parameters_d": size.parameters_d,
         "macs_g": size.macs_g,
@@ -217,7 +220,14 @@ class _Course:
                     "evaluation_sd": found.evaluation_sd,
                 }
             )
-        self.signals[-1]["diversity"] = diversity(images) / max(diversity(self.items.real), 1e-12)
+        seen = trainer.batch(0, "signals")
+        to_device = Conditions(*(None if x is None else x.to(trainer.device) for x in self.items.conditions))
+        heldout = (to_device, self.items.real.to(trainer.device))
+        self.signals[-1] |= {
+            "diversity": diversity(images) / max(diversity(self.items.real), 1e-12),
+            **layer_norms(trainer.pair.discriminator),
+            **overfitting(trainer.pair.discriminator, seen, heldout, images.to(trainer.device)),
+        }
 
     def collapse(self) -> tuple[str, str | None, int | None]:
         """Return status, message and step by the study's definition of collapse."""
@@ -253,10 +263,10 @@ class _Course:
 
     def pictures(self, generator: nn.Module) -> dict[str, bytes]:
         """Return strips of the first measured items as PNG files: source, if there is one, target and generated."""
-        first = Conditions(*(None if x is None else x[:SHOWN] for x in self.items.conditions))
-        strips = {"generated": generate(generator, first, next(generator.parameters()).device)}
-        if first.source is not None:
-            strips["source"] = first.source
+        shown = first(self.items.conditions, SHOWN)
+        strips = {"generated": generate(generator, shown, next(generator.parameters()).device)}
+        if shown.source is not None:
+            strips["source"] = shown.source
         strips["target"] = self.items.real[:SHOWN]
         return {name: _png(images) for name, images in strips.items()}
 
@@ -291,12 +301,6 @@ def generate(generator: nn.Module, conditions: Conditions, device: torch.device,
         parts.append(generator(part).image.float().cpu())
     generator.train(was_training)
     return torch.cat(parts)
-
-
-def diversity(images: Tensor, count: int = 32) -> float:
-    """Return the mean absolute difference between pairs of the first images, on [-1, 1]; higher is more varied."""
-    flat = images[:count].flatten(1).double()
-    return torch.pdist(flat, p=1).mean().item() / flat.shape[1] if len(flat) > 1 else math.nan
 
 
 def _matched(task: TrialTask, pair: Pair, styles: int) -> float:

@@ -69,7 +69,8 @@ def _without_autocast(weight: Tensor) -> AbstractContextManager[object]:
 
 
 def _unit(vector: Tensor) -> Tensor:
-    return vector / vector.norm().clamp_min(1e-12)
+    unit: Tensor = vector / vector.norm().clamp_min(1e-12)
+    return unit
 
 
 def _iterate_before_forward(layer: nn.Module, _inputs: object) -> None:
