@@ -68,7 +68,7 @@ class GaussianBlur(nn.Module):
     def begin(self, share: float) -> None:
         """Set sigma for a share of the training, in [0, 1): it shrinks to nothing over the share `fade`."""
         if self.fade:
-            self.kernel.copy_(gaussian_kernel(self.kernel_size, self.sigma * max(0.0, 1 - share / self.fade)))
+            self.kernel.copy_(gaussian_kernel(self.kernel_size, self.sigma * max(0.0, 1 - share / self.fade)).float())
 
     def forward(self, x: Tensor) -> Tensor:
         """Blur each channel, with reflected borders.
