@@ -124,7 +124,9 @@ class Driver:
                 if self.study.design.looks and self.shard.of == 1:
                     findings = self.findings()
                     self.watch(Looked(findings, goal, tuple(arm.name for arm in self._open_arms())))
-            return self.findings()
+            found = self.findings()
+            mirror.describe(found)
+            return found
 
     def findings(self) -> Findings:
         """Judge the rows so far."""

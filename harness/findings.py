@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -228,7 +228,7 @@ def _analysis(
         }
         for name, column in COSTS.items()
     }
-    return analyse(
+    found = analyse(
         values_of(rows, metric),
         baseline=BASELINE,
         better=described.better,
@@ -241,6 +241,8 @@ def _analysis(
         given=given,
         where=f"study {study.study}",
     )
+    order = [arm.name for arm in every]
+    return replace(found, contrasts=tuple(sorted(found.contrasts, key=lambda c: order.index(c.arm))))
 
 
 def _given(study: Study, every: tuple[Arm, ...], plan: Mapping[str, ArmPlan]) -> dict[str, tuple[Verdict, str]]:

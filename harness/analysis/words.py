@@ -100,7 +100,8 @@ def _small(c: Contrast, a: Analysis, found: str, counted: str) -> str:
     fixed = c.look.rule == "fixed"
     low, high = (c.equivalence.ci90_low, c.equivalence.ci90_high) if fixed else (c.ci.low, c.ci.high)
     if low is not None:
-        found = f"the change in {a.metric} is {between(low, high, a.scale)}"
+        sure = percent(1 - 2 * a.alpha if fixed else c.ci.level)
+        found = f"with {sure} confidence the change in {a.metric} is {between(low, high, a.scale)}"
     return f"'{c.arm}' {lead}: {found}, inside the margin of {a.margin} {counted}."
 
 
