@@ -14,9 +14,14 @@ from typing import Any
 
 import yaml
 
+from harness.design import trials
+from harness.driver import Driver
+from harness.executors import Place
+from harness.executors.local import Local
 from harness.store import Store
 from harness.study import Study
-from harness.tables import comparable
+from harness.tables import TrialRows, comparable
+from harness.tasks import TrialTask
 
 ROOT = Path(__file__).parents[1]
 CHARACTERS = "abdefghijklmnopqrtuvxyzABCDEFGH"
@@ -57,7 +62,9 @@ def environment(**more: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1", **more}
 
 
-def run(folder: Path, *more: str, env: Mapping[str, str] | None = None, **changes: Any) -> subprocess.CompletedProcess[str]:
+def run(
+    folder: Path, *more: str, env: Mapping[str, str] | None = None, **changes: Any
+) -> subprocess.CompletedProcess[str]:
     """Run the study to its end."""
     return subprocess.run(
         command(folder, *more, **changes),
@@ -130,3 +137,24 @@ def rows(folder: Path, name: str = "tiny") -> tuple[str, str, str]:
     signals = tables.signals.sort_values(["trial_id", "step"]).to_dict("records")
     texts = [json.dumps(part, sort_keys=True, default=str) for part in (trials, measured, signals)]
     return texts[0], texts[1], texts[2]
+
+
+def tasks(asked: Study, folder: Path) -> list[TrialTask]:
+    """Return a study's tasks as its driver would hand them to an executor."""
+    driver = Driver(asked, folder, executor=Local(1), watch=lambda _: None)
+    return [driver._task(trial) for trial in trials(driver.arms, range(asked.design.most_blocks))]
+
+
+def place(folder: Path, *, timeout: float | None = None, every: float = 0.05) -> Place:
+    """Return a place for caches and checkpoints in a folder."""
+    return Place(folder / ".cache", folder / "checkpoints", every, timeout)
+
+
+def same(left: TrialRows, right: TrialRows) -> bool:
+    """Whether two computations of one trial gave the same rows and pictures, bit for bit."""
+    return (comparable(left.trial), left.measurements, left.signals, left.pictures) == (
+        comparable(right.trial),
+        right.measurements,
+        right.signals,
+        right.pictures,
+    )

@@ -32,7 +32,10 @@ class Lost:
 
     task: TrialTask
     status: str
-    """`failed`: the trial raised; `oom`; `timeout`; `killed`: its worker died."""
+    """`failed`: the trial raised; `oom`; `timeout`; `killed`: its worker died; `no-room`: a disk is full or read-only.
+
+    The last two are not the trial's own: it is begun again, or the study stops.
+    """
     message: str
     traceback: str | None = None
 
@@ -45,9 +48,13 @@ class Place:
     """What an executor needs to know beside the tasks."""
 
     cache: Path
+    """Absolute: workers may live in another folder, or on another machine."""
     checkpoints: Path
+    """Absolute; shared by all machines if an interrupted trial is to go on on another one."""
     checkpoint_every: float
+    """Seconds."""
     trial_timeout: float | None
+    """Seconds without any progress after which a trial is given up."""
 
 
 class Executor(Protocol):

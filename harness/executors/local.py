@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
+import re
 import signal
 import sys
 import time
-import traceback
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
+from pathlib import Path
 
 from harness.errors import HarnessError
 from harness.executors import Event, Finished, Lost, Place, Started
+from harness.executors.computing import ONE_THREAD, compute, warm_up
 from harness.tasks import TrialProgress, TrialTask
 
 POLL = 0.5
 """Seconds between looks at the clock while no worker says anything."""
+START = 600.0
+"""Seconds that a new process may take for its imports, on a busy machine or a slow disk."""
+READY = "ready"
 
 
 @dataclass(frozen=True)
@@ -28,18 +34,27 @@ class Local:
     """The default executor."""
 
     workers: int
-    """Processes; each computes with one thread. Two threads of OpenMP on a busy machine cost more than they give."""
+    """Processes of one thread each, at the most: two threads of OpenMP on a busy machine cost more than they give."""
+    gpus: float = 0
+    """GPUs a trial takes; 0 computes on the CPU, a fraction puts several workers on one GPU."""
 
-    def events(self, tasks: Iterable[TrialTask], place: Place) -> Generator[Event]:
-        """Compute the tasks, in their order, as workers become free."""
+    def events(self, tasks: Iterable[TrialTask], place: Place) -> Iterator[Event]:
+        """Compute the tasks, in their order, as workers become free.
+
+        Raises:
+            HarnessError: The study asks for GPUs that this machine does not have.
+        """
         waiting = deque(tasks)
+        seats = gpu_seats(self.gpus, _gpus())[: self.workers] if self.gpus else [""] * self.workers
         crew: list[_Worker] = []
         try:
             while waiting or any(worker.task for worker in crew):
-                while waiting and sum(w.task is not None for w in crew) < self.workers:
+                while waiting and sum(w.task is not None for w in crew) < len(seats):
                     free = next((w for w in crew if w.task is None), None)
                     if free is None:
-                        free = _Worker(place)
+                        taken = {worker.number for worker in crew}
+                        number = next(i for i in range(len(seats)) if i not in taken)
+                        free = _Worker(place, number, seats[number])
                         crew.append(free)
                     task = waiting.popleft()
                     if free.give(task):
@@ -60,19 +75,55 @@ class Local:
                 worker.stop()
 
 
+def gpu_seats(share: float, gpus: list[str]) -> list[str]:
+    """Return the CUDA_VISIBLE_DEVICES of each worker that finds room: they fill the first GPU, then the second.
+
+    Args:
+        share: GPUs that a trial takes: whole ones, or a fraction of one.
+        gpus: Those that the driver may use, as CUDA_VISIBLE_DEVICES names them.
+
+    Raises:
+        HarnessError: There is no room for a single one.
+    """
+    if share > 1 and share != int(share):
+        raise HarnessError(f"runner.gpus: {share:g} is neither a fraction of one GPU nor a whole number")
+    if share < 1:
+        seats = [gpu for gpu in gpus for _ in range(int(1 / share + 1e-9))]
+    else:
+        each = int(share)
+        seats = [",".join(gpus[first : first + each]) for first in range(0, len(gpus) - each + 1, each)]
+    if not seats:
+        raise HarnessError(
+            f"runner.gpus: a trial takes {share:g} and this machine has {len(gpus)}; runner.gpus: 0 takes the CPU"
+        )
+    return seats
+
+
+def _gpus() -> list[str]:
+    """Return the GPUs that this process may use."""
+    import torch
+
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return named.split(",") if named else [str(i) for i in range(torch.cuda.device_count())]
+
+
 class _Worker:
     """One process and the pipe to it."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, number: int, seat: str) -> None:
         context = get_context("spawn")
-        for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-            os.environ[name] = "1"  # read by the libraries when the child imports them
+        self.number = number
         self.pipe, theirs = context.Pipe()
-        self.process: SpawnProcess = context.Process(target=_work, args=(theirs, place, os.getpid()), daemon=True)
-        self.process.start()
+        self.process: SpawnProcess = context.Process(
+            target=_work, args=(theirs, place, os.getpid(), bool(seat)), daemon=True
+        )
+        self.oom_kills = _oom_kills()
+        with _environment({**ONE_THREAD, **({"CUDA_VISIBLE_DEVICES": seat} if seat else {})}):
+            self.process.start()
         theirs.close()
         self.task: TrialTask | None = None
         self.heard = time.monotonic()
+        self.warm = False
         self.alive = True
 
     def give(self, task: TrialTask) -> bool:
@@ -86,28 +137,41 @@ class _Worker:
         return True
 
     def silent_for(self) -> float:
-        """Return the seconds since the worker last said anything about its task."""
-        return time.monotonic() - self.heard if self.task else 0.0
+        """Return the seconds since the worker last said anything about its task, beyond those it may take to start."""
+        if self.task is None:
+            return 0.0
+        return time.monotonic() - self.heard - (0.0 if self.warm else START)
 
     def hear(self) -> Iterator[Event]:
         """Yield what the worker says, or that it is gone."""
         try:
             message = self.pipe.recv()
         except (EOFError, OSError):
-            task = self.task
-            self.process.join(timeout=5)
-            code = self.process.exitcode
-            self.stop()
-            if task is not None and code is not None and code < 0:
-                name = signal.Signals(-code).name
-                yield Lost(task, "killed", f"the worker process was ended by {name} in the middle of the trial")
-            elif task is not None:
-                yield Lost(task, "failed", f"the worker process ended with exit code {code} in the middle of the trial")
+            yield from self._gone()
             return
         self.heard = time.monotonic()
+        if message == READY:
+            self.warm = True
+            return
         if not isinstance(message, TrialProgress):
             self.task = None
         yield message
+
+    def _gone(self) -> Iterator[Event]:
+        """Yield what the end of the process makes of its task."""
+        task = self.task
+        self.process.join(timeout=5)
+        code = self.process.exitcode
+        self.stop()
+        if task is None:
+            return
+        if code == -signal.SIGKILL and _oom_kills() > self.oom_kills:
+            yield Lost(task, "oom", "the kernel ended the worker process because the machine had no memory left")
+        elif code is not None and code < 0:
+            name = signal.Signals(-code).name
+            yield Lost(task, "killed", f"the worker process was ended by {name} in the middle of the trial")
+        else:
+            yield Lost(task, "failed", f"the worker process ended with exit code {code} in the middle of the trial")
 
     def give_up(self, seconds: float) -> Event:
         """Kill a worker that says nothing any more."""
@@ -124,43 +188,18 @@ class _Worker:
         self.pipe.close()
 
 
-def _work(pipe: Connection, place: Place, parent: int) -> None:
+def _work(pipe: Connection, place: Place, parent: int, gpu: bool) -> None:
     """Compute one task after another, until the driver is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the driver decides
     _die_with(parent)
-    import torch
-
-    import harness.trial  # noqa: F401 - paid once, before the first task's clock runs
-
-    torch.set_num_threads(1)
-    while True:
-        try:
-            task = pipe.recv()
-        except EOFError:
-            return
-        pipe.send(compute(task, place, pipe.send))
-
-
-def compute(task: TrialTask, place: Place, report: object) -> Finished | Lost:
-    """Return a trial's rows, or how it was lost; whatever the trial raises costs only itself."""
-    from harness.trial import run_trial
-
-    checkpoint = place.checkpoints / f"{task.trial_id}.pt"
-    try:
-        rows = run_trial(
-            task,
-            cache=place.cache,
-            report=report,  # type: ignore[arg-type]
-            checkpoint=checkpoint,
-            checkpoint_every=place.checkpoint_every,
-        )
-    except HarnessError as error:
-        return Lost(task, "failed", str(error))
-    except MemoryError:
-        return Lost(task, "oom", "out of memory", traceback.format_exc())
-    except Exception as error:  # noqa: BLE001 - a trial may raise anything; it is an outcome, stored with its traceback
-        return Lost(task, "failed", f"{type(error).__name__}: {error}", traceback.format_exc())
-    return Finished(task, rows)
+    warm_up()
+    # A driver that is gone took the other end of the pipe with it: there is nobody left to tell.
+    with contextlib.suppress(EOFError, BrokenPipeError):
+        pipe.send(READY)
+        while True:
+            task: TrialTask = pipe.recv()
+            outcome: Finished | Lost = compute(task, place, pipe.send, gpu=gpu)
+            pipe.send(outcome)
 
 
 def _die_with(parent: int) -> None:
@@ -170,3 +209,27 @@ def _die_with(parent: int) -> None:
         ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
         if os.getppid() != parent:
             os._exit(1)
+
+
+def _oom_kills() -> int:
+    """Return how many processes the kernel has ended so far for want of memory (proc(5), vmstat); 0 where unknown."""
+    try:
+        found = re.search(r"^oom_kill (\d+)", Path("/proc/vmstat").read_text(encoding="ascii"), re.MULTILINE)
+    except OSError:
+        return 0
+    return int(found.group(1)) if found else 0
+
+
+@contextlib.contextmanager
+def _environment(names: Mapping[str, str]) -> Iterator[None]:
+    """Set variables that a child inherits before its first import, and put the driver's own back."""
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(names)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

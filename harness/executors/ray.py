@@ -1,0 +1,192 @@
+"""Trials on a Ray cluster: an existing one by its address, or one that is started on this machine."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.errors import HarnessError, MissingExtraError
+from harness.executors import Event, Finished, Lost, Place, Started
+from harness.executors.computing import ONE_THREAD, compute
+from harness.tasks import TrialProgress, TrialTask
+
+POLL = 0.5
+"""Seconds between two looks into the mailbox."""
+
+
+@dataclass(frozen=True)
+class RayCluster:
+    """Computes each trial in a Ray task; Ray's workers live across trials, and Ray decides on which node."""
+
+    address: str | None
+    """As `ray.init` takes it; None starts a cluster of this machine alone."""
+    cpus: float
+    """CPUs that a trial takes: what Ray books. It computes with one thread."""
+    gpus: float
+    """GPUs that a trial takes; fractions share one."""
+    workers: int | None
+    """At most so many trials at a time; as many as the cluster has room for unless given."""
+
+    def events(self, tasks: Iterable[TrialTask], place: Place) -> Iterator[Event]:
+        """Compute the tasks as the cluster has room.
+
+        Raises:
+            MissingExtraError: Ray is not installed.
+            HarnessError: The cluster cannot be reached, or none of its nodes has what a trial takes.
+        """
+        ray = _connected(self.address)
+        self._fits(ray)
+        mailbox = _mailbox(ray)
+        # Retries are the driver's, which counts them; Ray's own would hide them.
+        remote = ray.remote(max_retries=0, num_cpus=self.cpus, num_gpus=self.gpus)(_compute)
+        waiting, flying = deque(tasks), dict[Any, _Flight]()
+        try:
+            while waiting or flying:
+                while waiting and len(flying) < self._room(ray):
+                    task = waiting.popleft()
+                    flying[remote.remote(task, place, mailbox, self.gpus > 0)] = _Flight(task)
+                done, _ = ray.wait(list(flying), num_returns=len(flying), timeout=POLL, fetch_local=False)
+                by_id = {flight.task.trial_id: flight for flight in flying.values()}
+                for message in ray.get(mailbox.empty.remote()):
+                    yield from _heard(message, by_id)
+                for reference in done:
+                    flight = flying.pop(reference)
+                    yield from flight.start()
+                    yield _outcome(ray, reference, flight.task)
+                for reference, flight in list(flying.items()):
+                    if flight.silent_for() > (place.trial_timeout or math.inf):
+                        del flying[reference]
+                        ray.cancel(reference, force=True)
+                        yield Lost(
+                            flight.task, "timeout", f"no progress for {place.trial_timeout:g} s (runner.trial_timeout)"
+                        )
+        finally:
+            for reference in flying:
+                ray.cancel(reference, force=True)
+            ray.kill(mailbox)
+
+    def _room(self, ray: Any) -> int:
+        """Return how many trials to have in flight: nodes come and go."""
+        has = ray.cluster_resources()
+        room = has.get("CPU", 0) / self.cpus
+        if self.gpus:
+            room = min(room, has.get("GPU", 0) / self.gpus)
+        return max(1, min(int(room + 1e-9), self.workers or int(room + 1e-9)))
+
+    def _fits(self, ray: Any) -> None:
+        """Raise where no node has what one trial takes: Ray would wait for such a node for ever."""
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        if not any(n.get("CPU", 0) >= self.cpus and n.get("GPU", 0) >= self.gpus for n in nodes):
+            most = {kind: max((n.get(kind, 0) for n in nodes), default=0) for kind in ("CPU", "GPU")}
+            raise HarnessError(
+                f"runner: a trial takes {self.cpus:g} CPUs and {self.gpus:g} GPUs; "
+                f"the largest node of the Ray cluster has {most['CPU']:g} and {most['GPU']:g}"
+            )
+
+
+@dataclass
+class _Flight:
+    """A task that was given to Ray."""
+
+    task: TrialTask
+    heard: float | None = None
+    """When it last said something; None while it waits for room."""
+
+    def start(self) -> Iterator[Started]:
+        """Say once that it was begun."""
+        if self.heard is None:
+            yield Started(self.task)
+        self.heard = time.monotonic()
+
+    def silent_for(self) -> float:
+        """Return the seconds since it last said anything."""
+        return 0.0 if self.heard is None else time.monotonic() - self.heard
+
+
+@dataclass
+class _Mailbox:
+    """An actor beside the driver: what trials say on their way; nobody waits for a letter to arrive."""
+
+    letters: list[str | TrialProgress] = field(default_factory=list)
+
+    def put(self, letter: str | TrialProgress) -> None:
+        """Take a letter: the id of a trial that begins, or its progress."""
+        self.letters.append(letter)
+
+    def empty(self) -> list[str | TrialProgress]:
+        """Return all letters since the last time."""
+        found, self.letters = self.letters, []
+        return found
+
+
+def _mailbox(ray: Any) -> Any:
+    """Start the mailbox on the driver's own node, whose loss ends the study anyway."""
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    return ray.remote(num_cpus=0, scheduling_strategy=here)(_Mailbox).remote()
+
+
+def _compute(task: TrialTask, place: Place, mailbox: Any, gpu: bool) -> Finished | Lost:
+    """Compute one trial on a node."""
+    mailbox.put.remote(task.trial_id)
+    return compute(task, place, mailbox.put.remote, gpu=gpu)
+
+
+def _heard(letter: str | TrialProgress, flights: dict[str, _Flight]) -> Iterator[Event]:
+    """Yield what a letter says of a trial that is still in flight."""
+    flight = flights.get(letter if isinstance(letter, str) else letter.trial_id)
+    if flight is not None:
+        yield from flight.start()
+        if not isinstance(letter, str):
+            yield letter
+
+
+def _outcome(ray: Any, reference: Any, task: TrialTask) -> Finished | Lost:
+    """Return what a task came to; the loss of its process or node is not the trial's fault."""
+    try:
+        found: Finished | Lost = ray.get(reference)
+    except ray.exceptions.OutOfMemoryError as error:
+        return Lost(task, "oom", f"Ray ended the worker for want of memory: {_first_line(error)}")
+    except ray.exceptions.RayTaskError as error:
+        return Lost(task, "failed", f"the Ray worker could not compute: {_first_line(error.cause)}", str(error))
+    except ray.exceptions.RayError as error:
+        return Lost(task, "killed", f"the Ray worker or its node was lost in the middle of the trial: {_name(error)}")
+    return found
+
+
+def _name(error: BaseException) -> str:
+    return type(error).__name__
+
+
+def _first_line(error: BaseException) -> str:
+    return f"{_name(error)}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
+
+
+def _connected(address: str | None) -> Any:
+    """Return the module `ray`, connected; a connection that is there is used."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        import ray
+    except ImportError:
+        raise MissingExtraError(
+            "--executor ray: the package ray is not installed; pip install 'gan-ablation-harness[ray]'"
+        ) from None
+    if not ray.is_initialized():
+        try:
+            ray.init(
+                address=address,
+                include_dashboard=None if address else False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                runtime_env={"env_vars": dict(ONE_THREAD)},
+            )
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise HarnessError(f"--executor ray: {address or 'a local cluster'}: {_first_line(error)}") from error
+    return ray

@@ -1,0 +1,227 @@
+"""Trials as jobs of a Slurm cluster, one each, through submitit; results come back through the shared folder."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import subprocess
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.errors import HarnessError, MissingExtraError
+from harness.executors import Event, Finished, Lost, Place, Started
+from harness.executors.computing import ONE_THREAD, compute
+from harness.tasks import TrialProgress, TrialTask
+
+if TYPE_CHECKING:
+    from submitit import AutoExecutor, Job
+
+POLL = 1.0
+"""Seconds between two looks at the jobs' files."""
+ASK = 30.0
+"""Seconds between two questions to Slurm about jobs that left no result; sites ask users to be sparing with them."""
+TELL = 2.0
+"""Seconds between two notes of a job's progress."""
+IN_FLIGHT = 100
+"""Jobs in the queue at a time unless `workers` says otherwise; Slurm's own limit on arrays is often 1,000."""
+ORPHANED = 300.0
+"""Seconds without a sign of the driver after which a job ends itself."""
+
+
+@dataclass(frozen=True)
+class Slurm:
+    """Computes each trial in a job; Slurm decides where and when.
+
+    Account, partition and time limit are those of Slurm's own variables: `SBATCH_ACCOUNT`, `SBATCH_PARTITION`,
+    `SBATCH_TIMELIMIT`. The results folder must be shared with the nodes.
+    """
+
+    cpus: float
+    """CPUs that a trial takes, rounded up."""
+    gpus: float
+    """GPUs that a trial takes, rounded up: Slurm gives whole ones."""
+    workers: int | None
+    """At most so many jobs in the queue."""
+    cluster: str | None = None
+    """As submitit names it: `slurm`, or `local` for processes of this machine; `HARNESS_SLURM_CLUSTER` unless given."""
+
+    def events(self, tasks: Iterable[TrialTask], place: Place) -> Iterator[Event]:
+        """Compute the tasks as the queue lets them through.
+
+        Raises:
+            MissingExtraError: submitit is not installed.
+            HarnessError: There is no Slurm, or it refuses the jobs.
+        """
+        folder = place.checkpoints.parent / "slurm"
+        executor = self._executor(folder)
+        waiting, flying = deque(tasks), list[_Flight]()
+        driver, asked = folder / "driver", time.monotonic()
+        try:
+            while waiting or flying:
+                driver.touch()
+                room = min(len(waiting), (self.workers or IN_FLIGHT) - len(flying))
+                flying += self._submit(executor, [waiting.popleft() for _ in range(room)], place, driver)
+                time.sleep(POLL)
+                if time.monotonic() - asked > ASK:
+                    _ask(flying)
+                    asked = time.monotonic()
+                for flight in list(flying):
+                    yield from flight.news()
+                    outcome = flight.outcome(place.trial_timeout or math.inf)
+                    if outcome is not None:
+                        flying.remove(flight)
+                        flight.clear(keep_logs=isinstance(outcome, Lost))
+                        yield outcome
+        finally:
+            for flight in flying:
+                flight.job.cancel(check=False)
+                flight.clear(keep_logs=False)
+            driver.unlink(missing_ok=True)
+
+    def _executor(self, folder: Path) -> AutoExecutor:
+        try:
+            import submitit
+        except ImportError:
+            raise MissingExtraError(
+                "--executor slurm: the package submitit is not installed; pip install 'gan-ablation-harness[slurm]'"
+            ) from None
+        cluster = self.cluster or os.environ.get("HARNESS_SLURM_CLUSTER", "slurm")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            executor = submitit.AutoExecutor(folder, cluster=cluster)
+        except RuntimeError as error:
+            raise HarnessError(f"--executor slurm: {error}; start it on a machine that can submit jobs") from error
+        except OSError as error:
+            raise HarnessError(f"{folder}: cannot be written ({error.strerror}); choose another --results") from error
+        executor.update_parameters(
+            name="harness",
+            timeout_min=24 * 60,
+            cpus_per_task=math.ceil(self.cpus),
+            gpus_per_node=math.ceil(self.gpus),
+            slurm_setup=[f"export {name}={value}" for name, value in ONE_THREAD.items()],
+        )
+        return executor
+
+    def _submit(self, executor: AutoExecutor, tasks: list[TrialTask], place: Place, driver: Path) -> list[_Flight]:
+        """Hand tasks to Slurm, several at once as one array."""
+        if not tasks:
+            return []
+        notes = [driver.with_name(f"{task.trial_id}-{task.attempts}.step") for task in tasks]
+        for note in notes:
+            note.unlink(missing_ok=True)
+        try:
+            with executor.batch():
+                jobs = [
+                    executor.submit(_compute, task, place, note, driver, gpu=self.gpus > 0)
+                    for task, note in zip(tasks, notes, strict=True)
+                ]
+        except Exception as error:
+            # submitit raises its own and subprocess's errors alike; all of them say what sbatch said.
+            raise HarnessError(f"--executor slurm: Slurm refuses the jobs: {error}") from error
+        return [_Flight(*flight) for flight in zip(tasks, jobs, notes, strict=True)]
+
+
+@dataclass
+class _Flight:
+    """A task that was handed to Slurm, its job, and the file in which the job notes its progress."""
+
+    task: TrialTask
+    job: Job[Finished | Lost]
+    note: Path
+    said: str = ""
+    heard: float | None = None
+    """When it last said something; None while it waits in the queue."""
+    missed: int = 0
+    """How many times in a row Slurm did not know the job any more, though it left no result."""
+
+    def news(self) -> Iterator[Event]:
+        """Yield what the job's note says beyond the last time."""
+        try:
+            text = self.note.read_text(encoding="ascii")
+        except OSError:
+            return
+        if text == self.said:
+            return
+        if self.heard is None:
+            yield Started(self.task)
+        self.said, self.heard = text, time.monotonic()
+        step, steps, loss_d, loss_g = text.split()
+        if int(step):
+            yield TrialProgress(self.task.trial_id, int(step), int(steps), float(loss_d), float(loss_g))
+
+    def outcome(self, timeout: float) -> Finished | Lost | None:
+        """Return what the job came to; None while it has not."""
+        if self.heard is not None and time.monotonic() - self.heard > timeout:
+            self.job.cancel(check=False)
+            return Lost(self.task, "timeout", f"no progress for {timeout:g} s (runner.trial_timeout)")
+        if not self.job.paths.result_pickle.exists() and self.missed < 2:
+            return None
+        try:
+            return self.job.result()
+        except Exception as error:  # noqa: BLE001 - submitit raises several kinds for a job that left no result
+            state, said = self.job.state, str(error).strip().splitlines() or [repr(error)]
+            status = "oom" if state.startswith("OUT_OF_ME") else "killed"
+            return Lost(self.task, status, f"job {self.job.job_id} left no result (state {state}): {said[0]}")
+
+    def clear(self, *, keep_logs: bool) -> None:
+        """Delete the job's files: what it found is the driver's now."""
+        paths = self.job.paths
+        logs = () if keep_logs else (paths.stdout, paths.stderr, paths.submission_file)
+        for path in (self.note, paths.result_pickle, paths.submitted_pickle, *logs):
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+
+
+def _ask(flights: list[_Flight]) -> None:
+    """Note which jobs are gone; twice in a row, as a shared folder may show their results late."""
+    listed = _listed()
+    for flight in flights:
+        there = flight.job.job_id in listed if listed is not None else not flight.job.done()
+        flight.missed = 0 if there else flight.missed + 1
+
+
+def _listed() -> set[str] | None:
+    """Return the user's jobs that wait or run, by squeue, which needs no accounting database; None without Slurm."""
+    command = ["squeue", "--me", "--noheader", "--array", "--format=%i"]
+    try:
+        return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+    except FileNotFoundError:
+        return None
+
+
+def _compute(task: TrialTask, place: Place, note: Path, driver: Path, *, gpu: bool) -> Finished | Lost:
+    """Compute one trial in a job, noting its progress, and end with the driver."""
+    told = -math.inf
+
+    def report(progress: TrialProgress) -> None:
+        nonlocal told
+        if time.monotonic() - told < TELL and progress.step < progress.steps:
+            return
+        told = time.monotonic()
+        _write(note, f"{progress.step} {progress.steps} {progress.loss_d!r} {progress.loss_g!r}")
+        if _orphaned(note, driver):
+            os._exit(3)
+
+    report(TrialProgress(task.trial_id, 0, task.settings.training.steps, 0.0, 0.0))
+    return compute(task, place, report, gpu=gpu)
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a note whole; one that cannot be written is missed by nobody for long."""
+    scratch = path.with_name(f".scratch-{os.uname().nodename}-{os.getpid()}-{path.name}")
+    with contextlib.suppress(OSError):
+        scratch.write_text(text, encoding="ascii")
+        scratch.replace(path)
+
+
+def _orphaned(note: Path, driver: Path) -> bool:
+    """Whether the driver has given no sign for long: both times are of the file server's clock."""
+    try:
+        return note.stat().st_mtime - driver.stat().st_mtime > ORPHANED
+    except OSError:
+        return not driver.exists()

@@ -1,0 +1,56 @@
+"""A user's own generator that misbehaves in the middle of its training."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from harness.models import Conditions, Generated
+
+
+class Awkward(nn.Module):
+    """One convolution, and something that goes wrong at the fifth update."""
+
+    def __init__(self, channels: int, does: str) -> None:
+        super().__init__()
+        self.paint = nn.Conv2d(channels, channels, 3, padding=1)
+        self.does, self.calls = does, 0
+
+    def forward(self, conditions: Conditions) -> Generated:
+        """Paint (N, C, S, S), or misbehave."""
+        assert conditions.source is not None
+        image = torch.tanh(self.paint(conditions.source))
+        self.calls += self.training
+        if self.calls == 5:
+            match self.does.partition(":"):
+                case "sleep", _, _:
+                    time.sleep(3600)
+                case "raise", _, _:
+                    raise ValueError("a network of the user's own")
+                case "allocate", _, _:
+                    torch.empty(2**50)
+                case "python-memory", _, _:
+                    bytearray(2**60)
+                case "exit", _, _:
+                    os._exit(3)
+                case "kill-always", _, _:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                case "no-room", _, _:
+                    raise OSError(28, "No space left on device")
+                case "diverge", _, _:
+                    image = image * float("nan")
+        return Generated(image)
+
+
+def generator(*, image_size: int, channels: int, styles: int, does: str, once: str = "") -> nn.Module:
+    """Return the network; with `once`, a file, it misbehaves until that file is there."""
+    if once:
+        if Path(once).exists():
+            does = "nothing"
+        Path(once).touch()
+    return Awkward(channels, does)

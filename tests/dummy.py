@@ -1,0 +1,144 @@
+"""A driver whose trials are formulas: all of the harness but the training, as a program that can be killed.
+
+``python tests/dummy.py FOLDER ARMS BLOCKS WORKERS`` computes a study in real worker processes. Those import this file
+again, as every spawned process does, and so find the dummy trainer too.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import sys
+import types
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import harness.executors.computing
+import harness.executors.local
+from harness.driver import Driver, Happening, Shard
+from harness.executors import Event, Executor, Finished, Place, Started
+from harness.executors.local import Local
+from harness.study import Study
+from harness.tables import TrialRows
+from harness.tasks import TrialTask
+
+
+def study(arms: int, blocks: int, *, name: str = "load", signals: int = 100) -> Study:
+    """Return a study of as many arms and blocks."""
+    levels = [round(1e-4 * (i + 1), 6) for i in range(arms)]
+    return Study.model_validate(
+        {
+            "study": name,
+            "training": {"steps": 100},
+            "axes": {"training.optimizer.lr": levels},
+            "design": {"blocks": blocks},
+            "measure": {
+                "at": ["50%", "100%"],
+                "primary": "fid_efficientnet",
+                "also": ["ssim", "l1"],
+                "signals": signals,
+            },
+            "runner": {"retries": 1000, "trial_timeout": 60.0},
+        }
+    )
+
+
+def rows(task: TrialTask, *_: Any, **__: Any) -> TrialRows:
+    """Return rows that are a function of arm and block alone."""
+    lr = task.settings.training.optimizer.lr
+    luck = int.from_bytes(hashlib.sha256(task.trial_id.encode()).digest()[:4], "big") / 2**32
+    values = {"fid_efficientnet": 50 + 1000 * lr + luck, "ssim": 0.5 + luck / 10, "l1": 0.1 + luck / 100}
+    steps = task.measure.steps(task.settings.training.steps)
+    row = {
+        "study": task.study,
+        "study_hash": task.study_hash,
+        "trial_id": task.trial_id,
+        "arm": task.arm,
+        "block": task.block,
+        **{f"arm_{axis}": level for axis, level in task.levels.items()},
+        "status": "complete",
+        "steps": steps[-1],
+        **values,
+        "parameters_g": 1_107_745,
+        "parameters_d": 273_350,
+        "macs_g": 5_510_000,
+        "macs_d": 5_170_000,
+        "matched_fraction": 1.0,
+        "seconds_per_step": 0.03,
+        "wall_seconds": 12.5,
+        "peak_bytes": 540_000_000,
+        "attempts": task.attempts,
+        "started_at": datetime.datetime(2026, 1, 2, 3, 4, tzinfo=datetime.UTC),
+        "code_version": "0.1.0+abc",
+        "packages": '{"python": "3.11", "torch": "2.14.1"}',
+        "device": "cpu",
+        "threads": 1,
+        "precision": "float32",
+        "data_hash": "d" * 64,
+        "feature_id": "efficientnet:12345678",
+    }
+    measurements = tuple(
+        {"trial_id": task.trial_id, "step": s, "metric": m, "value": v, "n_real": 512, "n_fake": 512, "floor": 5.5}
+        for s in steps
+        for m, v in values.items()
+    )
+    names = ("loss_d", "loss_g", "d_real", "d_fake", "gradient_norm_g", "gradient_norm_d", "loss_l1", "saturation")
+    signals = tuple(
+        {"step": s, **{n: luck + s + i for i, n in enumerate(names)}} for s in range(1, task.measure.signals + 1)
+    )
+    return TrialRows(row, measurements, signals, {})
+
+
+class Formula:
+    """An executor that computes in the driver's own process."""
+
+    workers = 1
+
+    def events(self, tasks: Iterable[TrialTask], place: Place) -> Iterator[Event]:  # noqa: ARG002 - the protocol's
+        """Yield each task's rows."""
+        for task in tasks:
+            yield Started(task)
+            yield Finished(task, rows(task))
+
+
+class _NoPlan:
+    """A preflight that found nothing."""
+
+    arms = ()
+    estimated_seconds = None
+
+    @staticmethod
+    def document() -> dict[str, Any]:
+        """Return it for the plan's file."""
+        return {"arms": []}
+
+
+def without_torch() -> None:
+    """Put the formula in the place of the training, and nothing in the place of preflight and data."""
+    parts = {
+        "harness.trial": {"run_trial": rows},
+        "harness.preflight": {"preflight": lambda *_, **__: _NoPlan()},
+        "harness.data": {"load": lambda *_: types.SimpleNamespace(notes=())},
+    }
+    for name, contents in parts.items():
+        sys.modules[name] = types.ModuleType(name)
+        vars(sys.modules[name]).update(contents)
+    harness.executors.computing.warm_up = harness.executors.local.warm_up = lambda: None
+
+
+def drive(
+    asked: Study, results: Path, *, executor: Executor | None = None, shard: Shard | None = None
+) -> list[Happening]:
+    """Run a study with the formula in the place of the training, and return what happened."""
+    happened: list[Happening] = []
+    Driver(asked, results, executor=executor or Formula(), watch=happened.append, shard=shard).run()
+    return happened
+
+
+if __name__ in ("__main__", "__mp_main__"):
+    without_torch()
+
+if __name__ == "__main__":
+    folder, arms, blocks, workers = sys.argv[1], *map(int, sys.argv[2:5])
+    drive(study(arms, blocks, signals=5), Path(folder), executor=Local(workers))

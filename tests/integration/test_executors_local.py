@@ -1,0 +1,96 @@
+"""Trials that sleep, raise, take all memory, exit or die cost themselves their status, and nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny
+
+from harness.errors import HarnessError
+from harness.executors import Event, Finished, Lost, Place
+from harness.executors.computing import compute
+from harness.executors.local import Local, gpu_seats
+from harness.study import Study
+from harness.tasks import TrialTask
+
+CALM = "nothing"
+
+
+def awkward(*does: str, **options: Any) -> Study:
+    return tiny.study(
+        generator={"kind": "awkward:generator", "options": {"does": does[0], **options}},
+        axes={"generator.options.does": list(does)} if len(does) > 1 else {},
+        design={"blocks": 1},
+        training={"steps": 12, "batch_size": 4, "loss": {"constant": 0.0}},
+    )
+
+
+def computed(task: TrialTask, place: Place) -> Event:
+    return compute(task, place, lambda _: None, gpu=False)
+
+
+@pytest.mark.parametrize(
+    ("does", "status", "says"),
+    [
+        ("raise", "failed", "ValueError: a network of the user's own"),
+        ("allocate", "oom", "can't allocate memory"),
+        ("python-memory", "oom", "out of memory"),
+        ("no-room", "no-room", "No space left on device"),
+    ],
+)
+def test_what_a_trial_raises_is_an_outcome(tmp_path: Path, does: str, status: str, says: str) -> None:
+    (task,) = tiny.tasks(awkward(does), tmp_path)
+    lost = computed(task, tiny.place(tmp_path))
+    assert isinstance(lost, Lost)
+    assert lost.status == status
+    assert says in lost.message
+    assert "awkward.py" in (lost.traceback or "")
+
+
+def test_a_network_that_diverges_is_an_outcome_with_a_row_of_its_own(tmp_path: Path) -> None:
+    (task,) = tiny.tasks(awkward("diverge"), tmp_path)
+    finished = computed(task, tiny.place(tmp_path))
+    assert isinstance(finished, Finished)
+    assert finished.rows.trial["status"] == "diverged"
+    assert finished.rows.trial["failed_at_step"] == 3
+
+
+def test_seats_fill_one_gpu_after_the_other() -> None:
+    assert gpu_seats(1, ["0", "1"]) == ["0", "1"]
+    assert gpu_seats(0.5, ["GPU-a", "GPU-b"]) == ["GPU-a", "GPU-a", "GPU-b", "GPU-b"]
+    assert gpu_seats(0.3, ["0"]) == ["0"] * 3
+    assert gpu_seats(2, ["0", "1", "2", "3", "4"]) == ["0,1", "2,3"]
+
+
+@pytest.mark.parametrize(("share", "gpus"), [(1, []), (2, ["0"]), (0.5, []), (1.5, ["0", "1"])])
+def test_gpus_that_are_not_there_are_refused_before_any_trial(share: float, gpus: list[str]) -> None:
+    with pytest.raises(HarnessError, match=r"runner\.gpus"):
+        gpu_seats(share, gpus)
+
+
+@pytest.mark.slow
+def test_each_trial_pays_for_itself_alone(tmp_path: Path) -> None:
+    study = awkward(CALM, "sleep", "raise", "allocate", "exit", "kill-always", "diverge")
+    tasks = tiny.tasks(study, tmp_path)
+    outcomes: dict[str, Event] = {}
+    for event in Local(2).events(tasks, tiny.place(tmp_path, timeout=4.0)):
+        if isinstance(event, (Finished, Lost)):
+            name = event.task.levels["generator.options.does"]
+            assert name not in outcomes
+            outcomes[name] = event
+    found = {n: e.status if isinstance(e, Lost) else e.rows.trial["status"] for n, e in outcomes.items()}  # type: ignore[union-attr]
+    assert found == {
+        CALM: "complete",
+        "sleep": "timeout",
+        "raise": "failed",
+        "allocate": "oom",
+        "exit": "failed",
+        "kill-always": "killed",
+        "diverge": "diverged",
+    }
+    said = {name: event.message for name, event in outcomes.items() if isinstance(event, Lost)}
+    assert said["sleep"] == "no progress for 4 s (runner.trial_timeout)"
+    assert "exit code 3" in said["exit"]
+    assert "SIGKILL" in said["kill-always"]
