@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import io
+import logging
+import re
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +55,9 @@ MALFORMED = (
     ArithmeticError, RecursionError, NotImplementedError,
 )  # fmt: skip
 """What fontTools raises on files that are no sound fonts; it checks little before it reads."""
+
+NUMBERED = re.compile(r"[A-Za-z_]*\d[\w.]*")
+"""Names of glyphs that say nothing but a number: glyph00036, cid12345, uni0041."""
 
 SAME_NAME = frozenset({("∆", "Δ"), ("Ω", "Ω"), ("µ", "μ")})
 """Adobe's glyph list gives Delta, Omega and mu to the symbols; fonts give them to the letters."""
@@ -148,9 +153,7 @@ def _by_name(name: str) -> Path:
         if importlib.util.find_spec("pylopdf_fonts_zh_cn") is None:
             raise MissingExtraError(f"{name}: not installed; pip install 'gan-ablation-harness[cjk]'")
         return _package("pylopdf_fonts_zh_cn") / CJK_FONTS[name]
-    raise DataError(
-        f"{name}: no font of this name{did_you_mean(name, [*shipped, *CJK_FONTS])} A file needs its suffix."
-    )
+    raise DataError(f"{name}: no font of this name{did_you_mean(name, [*shipped, *CJK_FONTS])}")
 
 
 def _missing_file(name: str, path: Path) -> DataError | MissingExtraError:
@@ -168,6 +171,17 @@ def _missing_file(name: str, path: Path) -> DataError | MissingExtraError:
 
 
 @contextmanager
+def _quiet(logger: logging.Logger) -> Iterator[None]:
+    """Keep fontTools from remarking on old time stamps: nobody can act on them, and only the command line prints."""
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+@contextmanager
 def font_tables(font: Font) -> Iterator[TTFont]:
     """Open a font's tables for as long as the block lasts.
 
@@ -175,7 +189,10 @@ def font_tables(font: Font) -> Iterator[TTFont]:
         DataError: The bytes are no font, or a part of it that the block reads is broken.
     """
     try:
-        with TTFont(io.BytesIO(font.data), fontNumber=font.index, lazy=True) as tables:
+        with (
+            _quiet(logging.getLogger("fontTools")),
+            TTFont(io.BytesIO(font.data), fontNumber=font.index, lazy=True) as tables,
+        ):
             yield tables
     except MALFORMED as error:
         detail = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
@@ -206,31 +223,37 @@ def inspect_font(font: Font, characters: Sequence[str]) -> Inspection:
         DataError: The font cannot be read, has no outlines, or maps no Unicode characters.
     """
     mapped = character_map(font)
+    drawn = _drawings(font, [".notdef", *(mapped[c] for c in characters if c in mapped)])
+    missing = drawn.get(".notdef")
+    own_encoding = _has_own_encoding(mapped)
     outlines: dict[str, Outline] = {}
     dropped: dict[str, list[str]] = {}
+    for character in characters:
+        name = mapped.get(character, ".notdef")
+        outline = drawn.get(name)
+        if name == ".notdef":
+            reason = "not in the font"
+        elif outline is None:
+            reason = "blank"
+        elif missing is not None and outline.shape == missing.shape:
+            reason = "drawn as the box for missing glyphs"
+        elif _named_for_another(name, character, mapped, own_encoding):
+            reason = "drawn by a glyph with the name of something else"
+        else:
+            outlines[character] = outline
+            continue
+        dropped.setdefault(reason, []).append(character)
+    return Inspection(outlines, {reason: tuple(found) for reason, found in dropped.items()})
+
+
+def _drawings(font: Font, names: Iterable[str]) -> dict[str, Outline | None]:
+    """Return the outline of each glyph, None for a blank one; glyphs that the font lacks are left out."""
     with font_tables(font) as tables:
         if not any(table in tables for table in ("glyf", "CFF ", "CFF2")):
-            raise ValueError("bitmaps only, no outlines")
+            raise TTLibError("no outlines, only bitmaps")
         glyphs = tables.getGlyphSet()
         em = int(tables["head"].unitsPerEm)
-        missing = _outline(glyphs, ".notdef", em) if ".notdef" in glyphs else None
-        for character in characters:
-            name = mapped.get(character)
-            outline = _outline(glyphs, name, em) if name is not None and name in glyphs else None
-            reason = None
-            if name is None or name == ".notdef":
-                reason = "not in the font"
-            elif outline is None:
-                reason = "blank"
-            elif missing is not None and outline.shape == missing.shape:
-                reason = "drawn as the box for missing glyphs"
-            elif _named_for_another(name, character, mapped):
-                reason = "drawn by a glyph that is named for another character"
-            if reason is None and outline is not None:
-                outlines[character] = outline
-            else:
-                dropped.setdefault(str(reason), []).append(character)
-    return Inspection(outlines, {reason: tuple(found) for reason, found in dropped.items()})
+        return {name: _outline(glyphs, name, em) for name in dict.fromkeys(names) if name in glyphs}
 
 
 def _outline(glyphs: Mapping[str, object], name: str, em: int) -> Outline | None:
@@ -251,15 +274,19 @@ def _outline(glyphs: Mapping[str, object], name: str, em: int) -> Outline | None
     return Outline((left / em, low / em, right / em, high / em), shape)
 
 
-def _named_for_another(glyph: str, character: str, mapped: Mapping[str, str]) -> bool:
+def _has_own_encoding(mapped: Mapping[str, str]) -> bool:
+    """Return whether more than a tenth of a font's Latin-1 glyphs have names that say otherwise."""
+    named = [(c, glyph) for c, glyph in mapped.items() if c <= "ÿ" and not NUMBERED.fullmatch(glyph)]
+    strange = [c for c, glyph in named if agl.toUnicode(glyph) != c]
+    return len(strange) > 0.1 * len(named)
+
+
+def _named_for_another(glyph: str, character: str, mapped: Mapping[str, str], own_encoding: bool) -> bool:
     """Return whether a glyph's name says another character, which the font does not map to it as well."""
-    meant = agl.toUnicode(glyph)
-    if (
-        len(meant) != 1
-        or "\ue000" <= meant <= "\uf8ff"
-        or meant == character
-        or mapped.get(meant) == glyph
-        or (meant, character) in SAME_NAME
-    ):
+    meant: str = agl.toUnicode(glyph)
+    if own_encoding:
+        return meant != character
+    private = "\ue000" <= meant <= "\uf8ff"
+    if len(meant) != 1 or private or mapped.get(meant) == glyph or (meant, character) in SAME_NAME:
         return False
     return base_letters(meant) != base_letters(character)

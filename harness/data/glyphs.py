@@ -34,21 +34,30 @@ def load_glyphs(settings: Glyphs, cache: Path | None = None) -> Dataset:
     """
     source = find_font(settings.source)
     targets = [find_font(name) for name in settings.targets]
-    names = [font.name for font in targets]
-    doubles = sorted({name for name in names if names.count(name) > 1})
-    if doubles:
-        raise DataError(f"data.targets: {', '.join(doubles)} given more than once; each style needs a font of its own")
+    names = _style_names(targets)
     wanted = wanted_characters(settings.characters)
     key = key_of(
         kind="glyphs",
         fonts=[source.digest, *(font.digest for font in targets)],
         styles=names,
         characters=wanted.characters,
-        where=[settings.source, *settings.targets, wanted.name],
+        names=[source.name, wanted.name],
         settings=settings.model_dump(include={"image_size", "channels", "holdout", "margin"}),
         freetype=features.version("freetype2"),
     )
     return cached(cache, key, lambda: _make(settings, source, targets, wanted))
+
+
+def _style_names(targets: Sequence[Font]) -> tuple[str, ...]:
+    """Return the fonts' names, told apart by a piece of their hash where two files have one name."""
+    names = [font.name for font in targets]
+    digests = [font.digest for font in targets]
+    doubles = [font.where for font in targets if digests.count(font.digest) > 1]
+    if doubles:
+        raise DataError(f"data.targets: {', '.join(doubles)} are one font; each style needs a font of its own")
+    return tuple(
+        name if names.count(name) == 1 else f"{name} {digest[:8]}" for name, digest in zip(names, digests, strict=True)
+    )
 
 
 def _make(settings: Glyphs, source: Font, targets: Sequence[Font], wanted: Wanted) -> Dataset:
@@ -68,11 +77,12 @@ def _make(settings: Glyphs, source: Font, targets: Sequence[Font], wanted: Wante
     held = hold_out(f"data.characters ({wanted.name})", kept, links, settings.holdout)
     groups = len(set(groups_of(links).tolist()))
     notes.append(
-        f"{len(kept)} characters of {groups} letters (accented forms and homoglyphs counted with theirs): "
-        f"{int((~held).sum())} for training, {int(held.sum())} held out, each in {len(targets)} styles."
+        f"{len(kept)} characters, {groups} after counting accented forms and homoglyphs as one: "
+        f"{int((~held).sum())} for training, {int(held.sum())} held out, each in "
+        f"{len(targets)} style{'s' if len(targets) != 1 else ''}."
     )
     train, heldout = (_split(kept, pixels, mask, settings.channels) for mask in (~held, held))
-    return Dataset.of(train, heldout, tuple(font.name for font in targets), tuple(notes))
+    return Dataset.of(train, heldout, _style_names(targets), tuple(notes))
 
 
 def _candidates(fonts: Sequence[Font], wanted: Wanted) -> tuple[tuple[str, ...], list[str]]:
