@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,14 @@ import torch
 from harness.data import Dataset, load
 from harness.design import Arm
 from harness.errors import HarnessError
-from harness.models import Pair, matched_fraction
+from harness.models import matched_fraction
 from harness.models.cost import Cost
 from harness.preflight.algebra import same_function_class
+from harness.preflight.company import Company
+from harness.preflight.estimate import estimate, first_blocks
 from harness.preflight.fact import Fact, Inspected
 from harness.preflight.facts import facts
+from harness.preflight.found import Found, plan_of, trained
 from harness.preflight.identity import (
     EXACT,
     EXACT_AFTER_STEPS,
@@ -30,7 +33,6 @@ from harness.preflight.identity import (
     sample_steps,
 )
 from harness.preflight.networks import Networks, Shape, shrinking, shrunk
-from harness.preflight.pace import Evaluating, Pace, Start, evaluating, step_paces
 from harness.preflight.watching import changed_settings
 from harness.settings import TrialSettings
 from harness.study import Study
@@ -62,26 +64,6 @@ class Preflight:
         return dataclasses.asdict(self)
 
 
-@dataclass
-class _Found:
-    """What is being found of one arm."""
-
-    arm: Arm
-    shape: Shape
-    data: Dataset
-    pair: Pair | None = None
-    size: Cost | None = None
-    matched: float | None = None
-    invalid: str | None = None
-    no_op: str | None = None
-    same_class: str | None = None
-    confounded: str | None = None
-    too_costly: str | None = None
-    notes: tuple[str, ...] = ()
-    pace: Pace | None = None
-    trial_seconds: float | None = None
-
-
 def preflight(
     study: Study,
     arms: Sequence[Arm],
@@ -106,7 +88,7 @@ def preflight(
     Raises:
         HarnessError: The data is missing or broken, or a metric cannot be computed on it.
     """
-    start = Start() if measure_speed else None
+    company = Company(workers) if measure_speed else None
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -115,20 +97,20 @@ def preflight(
             _inspect(study, found)
             _compare(study, found)
             known = _facts(found)
-            estimate = _estimate(study, found, workers, start, device) if start is not None else None
+            seconds = estimate(study, found, workers, company, device) if company is not None else None
     finally:
+        if company is not None:
+            company.leave()
         torch.set_num_threads(threads)
-    plans = tuple(_plan(study, one) for one in found)
-    trained = sum(
-        plan.trained(train_no_ops=study.train_no_ops or one.arm.control is not None)
-        for plan, one in zip(plans, found, strict=True)
+    count = sum(trained(study, one) for one in found)
+    return Preflight(
+        study=study.study,
+        arms=tuple(plan_of(study, one) for one in found),
+        trials=count * first_blocks(study),
+        trials_at_most=count * study.design.most_blocks,
+        estimated_seconds=seconds,
+        facts=known,
     )
-    most = study.design.most_blocks
-    return Preflight(study.study, plans, trained * _first_blocks(study), trained * most, estimate, known)
-
-
-def _first_blocks(study: Study) -> int:
-    return study.design.looks[0] if study.design.looks else study.design.most_blocks
 
 
 def _with_data(arms: Sequence[Arm], cache: Path | None) -> list[tuple[Arm, Dataset]]:
@@ -143,11 +125,11 @@ def _with_data(arms: Sequence[Arm], cache: Path | None) -> list[tuple[Arm, Datas
     return pairs
 
 
-def _built(arm: Arm, data: Dataset) -> _Found:
-    return _Found(arm, Shape(len(data.styles), data.paired), data)
+def _built(arm: Arm, data: Dataset) -> Found:
+    return Found(arm, Shape(len(data.styles), data.paired), data)
 
 
-def _inspect(study: Study, found: Sequence[_Found]) -> None:
+def _inspect(study: Study, found: Sequence[Found]) -> None:
     """Build every arm at its real size: shapes, costs, matched weights, and what is confounded."""
     networks = Networks()
     baseline = found[0]
@@ -182,7 +164,7 @@ def _confounding(arm: Cost, baseline: Cost, above: float) -> str | None:
     return "; ".join(parts) or None
 
 
-def _compare(study: Study, found: Sequence[_Found]) -> None:
+def _compare(study: Study, found: Sequence[Found]) -> None:
     """Look for arms that compute the same as the baseline, or as another arm."""
     baseline = found[0]
     if baseline.size is None or baseline.pair is None:
@@ -193,7 +175,7 @@ def _compare(study: Study, found: Sequence[_Found]) -> None:
     steps = sample_steps(study.training.steps)
     base_answers: Tensors = {}
     base_course: Tensors = {}
-    seen: dict[str, _Found] = {}
+    seen: dict[str, Found] = {}
     for one in found:
         if one.pair is None or one.arm.control in ("a/a", "one-ulp"):
             continue
@@ -230,7 +212,7 @@ def _compare(study: Study, found: Sequence[_Found]) -> None:
                 one.notes += (f"the same as arm {twin.arm.name}, bit for bit",)
 
 
-def _same_course(one: _Found, twin: _Found, factor: int, steps: Sequence[int]) -> bool:
+def _same_course(one: Found, twin: Found, factor: int, steps: Sequence[int]) -> bool:
     """Return whether two arms with equal answers are trained alike too."""
     changed = changed_settings(one.arm.settings, twin.arm.settings)
     if any(path.startswith(NOT_COMPARED) for path in changed - {"data.augment"}):
@@ -266,7 +248,7 @@ def _rounding_in_words(arm: TrialSettings, baseline: TrialSettings, shape: Shape
     return "; in float32 too" if gap == 0 else f"; in float32 rounding leaves differences of up to {gap:.1g}"
 
 
-def _facts(found: Sequence[_Found]) -> tuple[Fact, ...]:
+def _facts(found: Sequence[Found]) -> tuple[Fact, ...]:
     baseline = found[0]
     if baseline.size is None:
         return ()
@@ -279,84 +261,3 @@ def _facts(found: Sequence[_Found]) -> tuple[Fact, ...]:
             for s in (one.arm.settings,)
         ]
     )
-
-
-def _estimate(study: Study, found: Sequence[_Found], workers: int, start: Start, device: str) -> float:
-    """Time what is left to train, mark arms beyond the budget, and return the seconds up to the first look."""
-    arms = {
-        one.arm.name: (one.arm.settings, one.pair, one.size, one.data)
-        for one in found
-        if one.invalid is None and one.pair is not None and one.size is not None
-    }
-    started = start.seconds()
-    paces, failures = step_paces(arms, device=device)
-    data_of: dict[str, Evaluating] = {}
-    for one in found:
-        one.invalid = one.invalid or failures.get(one.arm.name)
-        if one.arm.name not in paces or one.pair is None:
-            continue
-        key = one.data.hash
-        if key not in data_of:
-            latent = getattr(one.arm.settings.generator, "latent", None)
-            data_of[key] = evaluating(study.measure, one.data, one.pair.generator, latent)
-        t = one.arm.settings.training
-        evaluations = len(study.measure.steps(t.steps))
-        one.pace = paces[one.arm.name]
-        one.trial_seconds = t.steps * one.pace.seconds + evaluations * data_of[key].each
-    blocks = _first_blocks(study)
-    crew = max(1, workers)
-    baseline = found[0].trial_seconds or 0.0
-    total = 0.0
-    for one in found:
-        if one.trial_seconds is None or one.pace is None:
-            continue
-        one.too_costly = _beyond_budget(
-            study, one.trial_seconds, one.pace, baseline if one is not found[0] else 0.0, crew
-        )
-        if _plan(study, one).trained(train_no_ops=study.train_no_ops or one.arm.control is not None):
-            total += blocks * one.trial_seconds
-    first = max((e.first for e in data_of.values()), default=0.0)
-    return started + first + total / crew
-
-
-def _beyond_budget(study: Study, seconds: float, pace: Pace, baseline: float, crew: int) -> str | None:
-    budget = study.budget
-    how = f"{pace.seconds:.3g} s a step, {pace.how} on this machine"
-    if budget.trial_minutes is not None and seconds > budget.trial_minutes * 60:
-        return (
-            f"a trial takes about {seconds / 60:.3g} minutes ({how}); budget.trial_minutes is {budget.trial_minutes:g}"
-        )
-    hours = _first_blocks(study) * (seconds + baseline) / crew / 3600
-    if budget.hours is not None and hours > budget.hours:
-        return f"with the baseline it takes about {hours:.3g} hours ({how}); budget.hours is {budget.hours:g}"
-    return None
-
-
-def _plan(study: Study, one: _Found) -> ArmPlan:
-    """Return the strongest finding as the proof, and the rest as its reason."""
-    findings = {
-        "invalid": one.invalid,
-        "no-op": one.no_op,
-        "too-costly": one.too_costly,
-        "same-function-class": one.same_class,
-        "confounded": one.confounded,
-    }
-    if study.train_no_ops or one.arm.control is not None:
-        findings = {"invalid": one.invalid, "too-costly": one.too_costly, **findings}
-    said = {proof: reason for proof, reason in findings.items() if reason is not None}
-    proof = next(iter(said), None)
-    reasons = [reason if name == proof else f"{name}: {reason}" for name, reason in said.items()]
-    size: Mapping[str, int | None] = dataclasses.asdict(one.size) if one.size is not None else dict.fromkeys(_SIZES)
-    return ArmPlan(
-        arm=one.arm.name,
-        levels=one.arm.levels,
-        proof=proof,
-        reason="; ".join([*reasons, *one.notes]) or None,
-        matched_fraction=one.matched,
-        seconds_per_step=None if one.pace is None else one.pace.seconds,
-        trial_seconds=one.trial_seconds,
-        **size,
-    )
-
-
-_SIZES = tuple(field.name for field in dataclasses.fields(Cost))

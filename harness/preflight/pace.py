@@ -1,16 +1,13 @@
-"""How long it will take: training steps, evaluations and a worker's start, timed on this machine."""
+"""How long it will take: training steps and evaluations, timed on this machine."""
 
 from __future__ import annotations
 
 import copy
 import itertools
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -168,18 +165,3 @@ def evaluating(plan: Measure, data: Dataset, generator: torch.nn.Module, latent:
 
 def _unit(images: torch.Tensor) -> torch.Tensor:
     return to_unit_range(images.float() / 127.5 - 1)
-
-
-class Start:
-    """The start of a worker, timed beside other work: a new process that imports what a trial needs."""
-
-    def __init__(self) -> None:
-        root = str(Path(__file__).parents[2])
-        code = f"import sys; sys.path.insert(0, {root!r}); import time, harness.trial; print(time.monotonic())"
-        self._clock = time.monotonic()
-        self._process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
-
-    def seconds(self) -> float:
-        """Wait for the process and return how long it took."""
-        said, _ = self._process.communicate()
-        return float(said) - self._clock
