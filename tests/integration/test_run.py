@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 import harness
-from harness.store import Store
+from harness.cli import main
 from harness.tables import TRIALS, comparable
 
 TINY: dict[str, Any] = {
@@ -59,46 +59,68 @@ def run(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProc
     )
 
 
+def call(*arguments: object) -> int:
+    """Return the exit code of a command that runs in this process."""
+    codes: list[int] = []
+    try:
+        main([str(argument) for argument in arguments], exit_with=codes.append)
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    return codes[0]
+
+
 def rows(folder: Path) -> dict[str, dict[str, Any]]:
     tables = harness.load(folder)
     frame = tables.trials.astype(object).where(tables.trials.notna(), None)
     return {row["trial_id"]: comparable(row) for row in frame.to_dict("records")}
 
 
-def test_a_study_runs_from_file_to_verdict_and_again_does_nothing(study: Path, tmp_path: Path) -> None:
-    first = run("run", study, "--results", tmp_path / "results", "--json")
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """A study that was run by two workers: its folder with the study file, and what the command said."""
+    folder = tmp_path_factory.mktemp("done")
+    return folder, run("run", write(folder), "--results", folder / "results", "--workers", 2, "--json")
+
+
+def test_a_study_runs_from_file_to_verdict(done: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    folder, first = done
     assert first.returncode == 0, first.stderr
     document = json.loads(first.stdout)
     (contrast,) = document["contrasts"]
     assert contrast["arm"] == "spectral_norm=convs"
     assert contrast["n"] == 2
     assert "Does <b>spectral</b> normalisation | help?" in first.stderr
-    folder = tmp_path / "results" / "tiny"
-    frame = pd.read_parquet(folder / "trials")
+    results = folder / "results" / "tiny"
+    frame = pd.read_parquet(results / "trials")
     assert len(frame) == 4
     assert set(frame["status"]) == {"complete"}
     assert {column.name for column in TRIALS} <= set(frame)
     assert set(frame["arm_discriminator.spectral_norm"]) == {"none", "convs"}
     assert frame["ssim"].notna().all()
     assert frame.set_index("trial_id")["matched_fraction"].tolist() == [1.0] * 4
-    assert len(pd.read_parquet(folder / "measurements")) == 4 * 3 * 2
-    assert {"loss_d", "loss_g", "d_real", "gradient_norm_g"} <= set(pd.read_parquet(folder / "signals"))
+    assert len(pd.read_parquet(results / "measurements")) == 4 * 3 * 2
+    assert {"loss_d", "loss_g", "d_real", "gradient_norm_g", "diversity"} <= set(pd.read_parquet(results / "signals"))
     for name in ("report.html", "report.md", "report.tex", "report.json"):
-        assert (folder / "report" / name).stat().st_size > 200
-    before = rows(folder)
-    again = run("run", study, "--results", tmp_path / "results")
+        assert (results / "report" / name).stat().st_size > 200
+
+
+def test_the_same_study_again_computes_nothing(done: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    folder, _ = done
+    before = rows(folder / "results" / "tiny")
+    again = run("run", folder / "tiny.yaml", "--results", folder / "results")
     assert again.returncode == 0, again.stderr
-    assert "0 of 4 trials to compute" in again.stderr + again.stdout
-    assert rows(folder) == before
+    assert "0 of 4 trials to compute" in again.stdout
+    assert rows(folder / "results" / "tiny") == before
 
 
-def test_rows_are_equal_with_one_worker_or_two_and_in_two_rounds(study: Path, tmp_path: Path) -> None:
-    one, two = tmp_path / "one", tmp_path / "two"
-    assert run("run", study, "--results", one, "--workers", 1).returncode == 0
-    assert run("run", study, "--results", two, "--workers", 2, "--set", "design.blocks=1").returncode == 0
-    assert run("run", study, "--results", two, "--workers", 2).returncode == 0
-    assert rows(one / "tiny") == rows(two / "tiny")
-    left, right = (harness.load(folder / "tiny") for folder in (one, two))
+def test_rows_are_equal_with_one_worker_or_two_and_in_two_rounds(
+    done: tuple[Path, subprocess.CompletedProcess[str]], study: Path, tmp_path: Path
+) -> None:
+    for extra in (("--set", "design.blocks=1"), ()):
+        assert run("run", study, "--results", tmp_path / "results", "--workers", 1, *extra).returncode == 0
+    folders = done[0] / "results" / "tiny", tmp_path / "results" / "tiny"
+    assert rows(folders[0]) == rows(folders[1])
+    left, right = (harness.load(folder) for folder in folders)
     for name in ("measurements", "signals"):
         key = [column for column in ("trial_id", "step", "metric") if column in getattr(left, name)]
         frames = [getattr(t, name).sort_values(key, ignore_index=True) for t in (left, right)]
@@ -106,11 +128,9 @@ def test_rows_are_equal_with_one_worker_or_two_and_in_two_rounds(study: Path, tm
 
 
 def test_a_diverged_trial_is_a_row_with_status_and_step_and_the_study_goes_on(tmp_path: Path) -> None:
-    study = write(
-        tmp_path, axes={"training.optimizer.lr": [2.0e-4, 1.0e6]}, training={"steps": 6, "batch_size": 4}
-    )
-    done = run("run", study, "--results", tmp_path / "results")
-    assert done.returncode == 1, done.stderr
+    study = write(tmp_path, axes={"training.optimizer.lr": [2.0e-4, 1.0e6]})
+    told = run("run", study, "--results", tmp_path / "results")
+    assert told.returncode == 1, told.stderr
     frame = harness.load(tmp_path / "results" / "tiny").trials.set_index(["arm", "block"])
     assert frame.loc["baseline", "status"].tolist() == ["complete"] * 2
     assert frame.loc["lr=1000000.0", "status"].tolist() == ["diverged"] * 2
@@ -118,16 +138,18 @@ def test_a_diverged_trial_is_a_row_with_status_and_step_and_the_study_goes_on(tm
     assert frame.loc["lr=1000000.0", "ssim"].isna().all()
     measurements = harness.load(tmp_path / "results" / "tiny").measurements
     assert len(measurements) == 4 * 3 * 2
-    assert "2 diverged" in done.stdout
+    assert "2 diverged" in told.stdout
 
 
-def test_a_changed_study_is_refused_with_the_difference(study: Path, tmp_path: Path) -> None:
-    assert run("run", study, "--results", tmp_path / "r", "--set", "design.blocks=1").returncode == 0
-    refused = run("run", study, "--results", tmp_path / "r", "--set", "training.batch_size=5")
-    assert refused.returncode == 2
-    assert "training.batch_size: was 4, is 5" in refused.stderr
-    assert "Traceback" not in refused.stderr
-    assert len(Store(tmp_path / "r" / "tiny").done()) == 2
+def test_a_changed_study_is_refused_with_the_difference(
+    done: tuple[Path, subprocess.CompletedProcess[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, _ = done
+    frozen = (folder / "results" / "tiny" / "study.json").read_text()
+    code = call("run", folder / "tiny.yaml", "--results", folder / "results", "--set", "training.batch_size=5")
+    assert code == 2
+    assert "training.batch_size: was 4, is 5" in capsys.readouterr().err
+    assert (folder / "results" / "tiny" / "study.json").read_text() == frozen
 
 
 @pytest.mark.parametrize(
@@ -138,42 +160,49 @@ def test_a_changed_study_is_refused_with_the_difference(study: Path, tmp_path: P
         ({"axes": {"discriminator.spectral_norm": ["none", "convz"]}}, "did you mean 'convs'?"),
         ({"data": {**TINY["data"], "image_size": 17}}, "17 is no power of two; the nearest are 16 and 32"),
         ({"data": {**TINY["data"], "targets": ["DejaVuSerrif"]}}, "DejaVuSerif"),
-        ({"data": {**TINY["data"], "characters": "漢字仮名"}}, "漢"),
+        ({"data": {**TINY["data"], "characters": "漢字仮名"}}, "no character of 4"),
+        ({"data": {"kind": "faces", "image_size": 16}, "measure": {"primary": "ssim"}}, "needs pairs"),
     ],
-    ids=["unknown key", "wrong type", "unknown level", "size", "missing font", "nothing in common"],
+    ids=["unknown key", "wrong type", "unknown level", "size", "missing font", "nothing in common", "no pairs"],
 )
-def test_a_users_mistake_is_one_message_and_exit_code_2_and_leaves_nothing(
-    tmp_path: Path, changes: dict[str, Any], message: str
+def test_a_users_mistake_is_one_message_and_exit_code_2_and_leaves_no_row(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], changes: dict[str, Any], message: str
 ) -> None:
-    study = write(tmp_path, **changes)
-    failed = run("run", study, "--results", tmp_path / "results")
-    assert failed.returncode == 2, failed.stderr
-    assert message in failed.stderr
-    assert "Traceback" not in failed.stderr
+    assert call("run", write(tmp_path, **changes), "--results", tmp_path / "results") == 2
+    assert message in capsys.readouterr().err
     assert not list((tmp_path / "results").rglob("*.parquet"))
 
 
-def test_a_folder_that_cannot_be_written_is_told(study: Path, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_told(
+    study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "results").write_text("a file in the way")
-    failed = run("run", study, "--results", tmp_path / "results")
+    assert call("run", study, "--results", tmp_path / "results") == 2
+    assert "cannot be written" in capsys.readouterr().err
+
+
+def test_a_mistake_shows_no_traceback(tmp_path: Path) -> None:
+    failed = run("run", tmp_path / "none.yaml")
     assert failed.returncode == 2
-    assert "cannot be written" in failed.stderr
+    assert failed.stderr.startswith("error: ")
     assert "Traceback" not in failed.stderr
 
 
-def test_planning_and_reporting_need_no_torch(study: Path, tmp_path: Path) -> None:
-    assert run("run", study, "--results", tmp_path / "results").returncode == 0
+def test_asking_and_analysing_need_no_torch(
+    done: tuple[Path, subprocess.CompletedProcess[str]], study: Path, tmp_path: Path
+) -> None:
     (tmp_path / "torch.py").write_text("raise ImportError('torch is not installed')\n")
+    results = done[0] / "results"
+    columns = ("--unit", "block", "--arm", "arm", "--value", "ssim", "--baseline", "baseline")
     for arguments in (
         ("--help",),
         ("plan", study, "--no-build"),
-        ("report", "tiny", "--results", tmp_path / "results"),
-        ("status", "tiny", "--results", tmp_path / "results"),
-        ("schema",),
-        ("compare", tmp_path / "results" / "tiny" / "trials", "--unit", "block", "--arm", "arm", "--value", "ssim", "--baseline", "baseline"),
+        ("report", "tiny", "--results", results, "--out", tmp_path / "report"),
+        ("status", "tiny", "--results", results),
+        ("compare", results / "tiny" / "trials", *columns),
     ):
-        done = run(*arguments, cwd=tmp_path)
-        assert done.returncode == 0, (arguments, done.stderr)
+        told = run(*arguments, cwd=tmp_path)
+        assert told.returncode == 0, (arguments, told.stderr)
 
 
 def test_plan_prints_what_run_will_do(study: Path, tmp_path: Path) -> None:

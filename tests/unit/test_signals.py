@@ -1,9 +1,9 @@
 from __future__ import annotations
 
+import fakes
 import pytest
 import torch
 
-import fakes
 from harness.models import Conditions, Judgement, build_pair
 from harness.signals import diversity, layer_norms, oscillation, overfitting
 
@@ -20,7 +20,9 @@ def constant(value: float) -> tuple[Conditions, torch.Tensor]:
 
 
 @pytest.mark.parametrize(("heldout", "share"), [(1.0, 0.0), (-1.0, 1.0), (0.0, 0.5)])
-def test_overfitting_is_0_when_unseen_images_look_real_and_1_when_they_look_generated(heldout: float, share: float) -> None:
+def test_overfitting_is_0_when_unseen_images_look_real_and_1_when_they_look_generated(
+    heldout: float, share: float
+) -> None:
     found = overfitting(Linear(), constant(1.0), constant(heldout), constant(-1.0)[1])
     assert found["overfitting"] == pytest.approx(share)
     assert found["d_heldout_logit"] == pytest.approx(heldout)

@@ -20,7 +20,13 @@ def test_every_column_has_a_meaning_and_a_name_of_its_own() -> None:
 
 @pytest.mark.parametrize(
     ("proof", "plain", "as_control"),
-    [(None, True, True), ("no-op", False, True), ("invalid", False, False), ("too-costly", False, False), ("confounded", True, True)],
+    [
+        (None, True, True),
+        ("no-op", False, True),
+        ("invalid", False, False),
+        ("too-costly", False, False),
+        ("confounded", True, True),
+    ],
 )
 def test_arms_that_are_settled_are_not_trained(proof: str | None, plain: bool, as_control: bool) -> None:
     arm = ArmPlan("x", {}, proof, None, None, None, None, None, None, None)
