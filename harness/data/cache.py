@@ -76,12 +76,13 @@ def _write(path: Path, dataset: Dataset) -> None:
             f"{path.parent}: cannot store the data set ({error.strerror}); make room, or name another folder"
         ) from error
     finally:
-        scratch.unlink(missing_ok=True)
+        if scratch.exists():
+            scratch.unlink()
 
 
 def _read(path: Path) -> Dataset | None:
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             meta = json.loads(arrays["meta"].tobytes())
             train, heldout = (_split(arrays, meta, name) for name in ("train", "heldout"))
         dataset = Dataset.of(train, heldout, tuple(meta["styles"]), tuple(meta["notes"]))

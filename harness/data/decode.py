@@ -46,21 +46,26 @@ def decode(data: bytes, where: str, channels: int) -> Image.Image:
     """
     try:
         with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            image: Image.Image = Image.open(io.BytesIO(data), formats=FORMATS)
-        width, height = image.size
-        if width * height > MAX_PIXELS:
-            raise ValueError(f"{width} x {height} is more than {MAX_PIXELS} pixels")
-        if image.mode not in MODES:
-            raise ValueError(f"mode {image.mode} is not 8 bits a channel")
-        image.load()
-        if image.has_transparency_data:
-            paper = Image.new("RGBA", image.size, "white")
-            image = Image.alpha_composite(paper, image.convert("RGBA"))
-        return image.convert("L" if channels == 1 else "RGB")
+            return _decode(data, channels)
     except MALFORMED as error:
         detail = "no picture in a known format" if isinstance(error, UnidentifiedImageError) else str(error)
         raise DataError(f"{where}: cannot be read as a picture ({detail}); replace or remove it") from error
+
+
+def _decode(data: bytes, channels: int) -> Image.Image:
+    image: Image.Image = Image.open(io.BytesIO(data), formats=FORMATS)
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise ValueError(f"{width} x {height} is more than {MAX_PIXELS} pixels")
+    if image.mode not in MODES:
+        raise ValueError(f"mode {image.mode} is not 8 bits a channel")
+    image.load()
+    if image.has_transparency_data:
+        paper = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(paper, image.convert("RGBA"))
+    return image.convert("L" if channels == 1 else "RGB")
 
 
 def to_pixels(image: Image.Image) -> Pixels:
