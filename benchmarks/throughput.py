@@ -63,12 +63,15 @@ def cells(steps: int, blocks: int) -> Iterator[tuple[str, int]]:
 
 def run_harness(steps: int, blocks: int, cache: str) -> None:
     command = [sys.executable, "-m", "harness", "run", str(ROOT / "studies/quickstart.yaml"), "--results", cache]
-    subprocess.run([*command, *(x for o in overrides(steps, blocks) for x in ("--set", o))], check=True, capture_output=True)
+    command += [word for setting in overrides(steps, blocks) for word in ("--set", setting)]
+    subprocess.run(command, check=True, capture_output=True)
 
 
 def run_scripts(steps: int, blocks: int, cache: str) -> None:
     for arm, block in cells(steps, blocks):
-        text = ONE_TRIAL.format(folder=str(ROOT / "benchmarks"), steps=steps, blocks=blocks, arm=arm, block=block, cache=cache)
+        text = ONE_TRIAL.format(
+            folder=str(ROOT / "benchmarks"), steps=steps, blocks=blocks, arm=arm, block=block, cache=cache
+        )
         subprocess.run([sys.executable, "-c", text], check=True)
 
 

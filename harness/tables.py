@@ -140,9 +140,9 @@ def schema_text() -> str:
     parts = [
         "# Tables",
         "`results/<study>/` holds three Parquet data sets of one small file per trial, read as a whole by "
-        '`harness.load("results/<study>")` or `pandas.read_parquet("results/<study>/trials")`. A trial is done when its row in '
-        "`trials/` is there. Times, memory and attempts (*) depend on the machine's pace; everything else is equal, bit for "
-        "bit, whenever the trial is computed again on the same machine and versions.",
+        '`harness.load("results/<study>")` or `pandas.read_parquet("results/<study>/trials")`. A trial is done when '
+        "its row in `trials/` is there. Times, memory and attempts (*) depend on the machine's pace; everything else "
+        "is equal, bit for bit, whenever the trial is computed again on the same machine and versions.",
     ]
     signals = (
         Column("trial_id", "string", "key of the trial"),
