@@ -95,6 +95,6 @@ def _check_penalty(discriminator: nn.Module, loss: str) -> None:
     """Refuse WGAN-GP with BatchNorm in the critic (Gulrajani 2017, arXiv:1704.00028, section 4)."""
     if loss == "wgan_gp" and any(isinstance(layer, nn.BatchNorm2d) for layer in discriminator.modules()):
         raise ValueError(
-            "training.loss.kind wgan_gp does not go with discriminator.norm batch: the penalty is on the gradient "
-            "of each image by itself, and BatchNorm makes each score depend on the whole batch; use layer, instance or none"
+            "training.loss.kind wgan_gp does not go with discriminator.norm batch: the penalty is on the gradient of "
+            "each image alone, and BatchNorm makes each score depend on the whole batch; use layer, instance or none"
         )
