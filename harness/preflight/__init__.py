@@ -195,7 +195,9 @@ def _compare(study: Study, found: Sequence[Found]) -> None:
             if is_baseline:
                 base_course = trained
         except (ValueError, RuntimeError, HarnessError) as error:
-            one.invalid = str(error).splitlines()[0]
+            one.invalid = _failure(s, one.shape)
+            if one.invalid is None:
+                one.notes += (f"not compared, because it does not work in float64: {str(error).splitlines()[0]}",)
             continue
         if is_baseline:
             seen[digest(answered)] = one
@@ -210,6 +212,15 @@ def _compare(study: Study, found: Sequence[Found]) -> None:
             twin = seen.setdefault(digest(answered), one)
             if twin is not one and twin is not baseline and _same_course(one, twin, factor, steps):
                 one.notes += (f"the same as arm {twin.arm.name}, bit for bit",)
+
+
+def _failure(settings: TrialSettings, shape: Shape) -> str | None:
+    """Return why an arm cannot take its first step as it is, in float32, or None: users' networks may know no other."""
+    try:
+        course(settings, shape, set(), [0], torch.float32)
+    except (ValueError, RuntimeError, HarnessError) as error:
+        return str(error).splitlines()[0]
+    return None
 
 
 def _same_course(one: Found, twin: Found, factor: int, steps: Sequence[int]) -> bool:

@@ -59,7 +59,10 @@ class Company:
     @staticmethod
     def _hear(process: subprocess.Popen[str]) -> float:
         assert process.stdout is not None
-        return float(process.stdout.readline() or "nan")
+        line = process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"a process that imports harness.trial ended with exit code {process.wait()}")
+        return float(line)
 
 
 def keep_busy() -> None:

@@ -198,3 +198,35 @@ def test_arms_beyond_the_budget_are_too_costly_and_say_by_how_much(cache: Path) 
     assert {arm.proof for arm in roomy.arms} == {None}
     assert roomy.estimated_seconds is not None
     assert all(arm.seconds_per_step is not None and arm.seconds_per_step > 0 for arm in roomy.arms)
+
+
+ONLY_FLOAT32 = """
+import torch
+from harness.models import Generated
+
+class Network(torch.nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.conv = torch.nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, conditions):
+        return Generated(torch.tanh(self.conv(conditions.source.float())))
+
+def generator(*, image_size, channels, styles, wrong=False):
+    return Network(channels + wrong)
+"""
+
+
+def test_a_users_network_that_knows_no_float64_is_not_compared_but_not_called_invalid_either(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "only_float32.py").write_text(ONLY_FLOAT32)
+    monkeypatch.syspath_prepend(tmp_path)
+    own = {"kind": "only_float32:generator"}
+    found = by_name(
+        plan(study(generator=own, axes={"generator.options": {"right": {}, "wrong": {"wrong": True}}}), cache)
+    )
+    assert found["baseline"].proof is None
+    assert "not compared, because it does not work in float64" in (found["baseline"].reason or "")
+    assert found["options=wrong"].proof == "invalid"
+    assert found["options=wrong"].reason == "generator.conv: is built for maps of 2 channels and gets 1 (1x16x16)"
