@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,6 +105,7 @@ class Driver:
         self.watch = watch
         self.shard = shard or Shard()
         self.arms = arms(study)
+        self.study_hash = study.hash
         self.plans: dict[str, ArmPlan] = {}
         self.kept = 0
 
@@ -118,14 +119,16 @@ class Driver:
             self._freeze()
             self._prepare()
             mirror = Mirror(self.study, self.store)
-            mirror.sync()
+            with self._room():
+                mirror.sync()
             for goal in self.study.design.goals:
                 self._compute(trials(self._open_arms(), self.shard.blocks(goal)), mirror)
                 if self.study.design.looks and self.shard.of == 1:
                     findings = self.findings()
                     self.watch(Looked(findings, goal, tuple(arm.name for arm in self._open_arms())))
             found = self.findings()
-            mirror.describe(found)
+            with self._room():
+                mirror.describe(found)
             return found
 
     def findings(self) -> Findings:
@@ -222,18 +225,29 @@ class Driver:
     def _keep(self, task: TrialTask, rows: TrialRows, place: Place, mirror: Mirror) -> None:
         self.store.write(rows, axes=list(self.study.axes), metrics=self.study.measure.metrics)
         (place.checkpoints / f"{task.trial_id}.pt").unlink(missing_ok=True)
-        mirror.add(rows.trial, rows.measurements)
+        with self._room():
+            mirror.add(rows.trial, rows.measurements)
         self.kept += 1
         if self.kept % FOLD_EVERY == 0:
             self.store.fold()
         self.watch(Stored(task, rows))
+
+    @contextmanager
+    def _room(self) -> Iterator[None]:
+        """Name the folder when the mirror finds its disk full or read-only; the rows are stored by then."""
+        try:
+            yield
+        except OSError as error:
+            raise StoreError(
+                f"{self.store.folder}: cannot be written ({error.strerror or error}); make room, and run again to go on"
+            ) from error
 
     def _task(self, trial: Trial) -> TrialTask:
         arm = trial.arm
         return TrialTask(
             trial_id=trial.trial_id,
             study=self.study.study,
-            study_hash=self.study.hash,
+            study_hash=self.study_hash,
             arm=arm.name,
             levels=arm.levels,
             block=trial.block,

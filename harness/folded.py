@@ -1,12 +1,14 @@
 """Reading a folder of many small Parquet files as one table, fast the second time.
 
-What was read is kept in one file beside the folder, with the size and time of each small file it came from. That file
-is a cache: it can be deleted at any time, and files that are new, changed or gone since are noticed.
+What was read is kept beside the folder in a few large files, which know the size and time of each small file they came
+from. They are a cache: they can be deleted at any time, and small files that are new, changed or gone are noticed.
 """
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,9 +19,25 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 FOLD_AFTER = 64
-"""Small files that are read anew before they are folded into the large one."""
+"""Small files that are read anew before they are folded into a large one."""
+MOST = 8192
+"""Small files that a large one holds at the most: what folding reads at a time does not grow with the study."""
 
-FILE, STAMP = "__file", "__stamp"
+Stamps = Mapping[str, str]
+FILES = b"files"
+"""Key of a large file's metadata: the name, stamp and number of rows of each small file, in their order."""
+
+
+@dataclass(frozen=True)
+class _Segment:
+    """A large file."""
+
+    path: Path
+    files: Sequence[tuple[str, str, int]]
+
+    def current(self, stamps: Stamps, but: set[str]) -> list[bool]:
+        """Return which of its small files are still as they were, and not in another segment."""
+        return [stamps.get(name) == stamp and name not in but for name, stamp, _ in self.files]
 
 
 @dataclass(frozen=True)
@@ -28,23 +46,16 @@ class Folder:
 
     path: Path
     cache: Path
+    """A folder of large files."""
 
     def stamps(self) -> dict[str, str]:
         """Return the name of each small file with its size and time of change."""
-        try:
-            with os.scandir(self.path) as entries:
-                found = {
-                    e.name: f"{s.st_size}-{s.st_mtime_ns}"
-                    for e in entries
-                    if e.name.endswith(".parquet") and not e.name.startswith(".") and (s := e.stat())
-                }
-        except FileNotFoundError:
-            return {}
+        found = {e.name: f"{s.st_size}-{s.st_mtime_ns}" for e in _entries(self.path) if (s := e.stat())}
         return dict(sorted(found.items()))
 
     def names(self) -> set[str]:
         """Return the stems of the small files."""
-        return {name.removesuffix(".parquet") for name in self.stamps()}
+        return {entry.name.removesuffix(".parquet") for entry in _entries(self.path)}
 
     def read(self) -> pa.Table | None:
         """Return all rows, or None when there is no file.
@@ -54,60 +65,131 @@ class Folder:
         """
         import pyarrow as pa
 
-        stamps = self.stamps()
-        kept = self._kept(stamps)
-        known = set() if kept is None else set(kept.column(FILE).unique().to_pylist())
-        new = [self._read(name, stamp) for name, stamp in stamps.items() if name not in known]
-        parts = [*([] if kept is None else [kept]), *new]
-        if not parts:
-            return None
-        table = pa.concat_tables(parts, promote_options="default")
-        if len(new) >= FOLD_AFTER:
-            self._keep(table)
-        return table.drop_columns([FILE, STAMP])
+        self.fold()
+        stamps, covered, parts = self.stamps(), set[str](), []
+        for segment in self._segments():
+            table = self._rows(segment, stamps, covered)
+            if table is not None:
+                parts.append(table)
+                covered |= _names(segment, stamps)
+        parts.extend(self._read(name) for name in stamps if name not in covered)
+        return pa.concat_tables(parts, promote_options="default") if parts else None
 
-    def _read(self, name: str, stamp: str) -> pa.Table:
+    def fold(self) -> list[Path]:
+        """Bring the cache up to date, reading only what is new, and return the files that are damaged."""
+        stamps, damaged = self.stamps(), []
+        segments = self._segments()
+        covered = {name for segment in segments for name in _names(segment, stamps)}
+        for segment in segments:
+            if not any(segment.current(stamps, set())):
+                _remove(segment.path)
+        new = [name for name in stamps if name not in covered]
+        for start in range(0, len(new), MOST):
+            tables = {}
+            for name in new[start : start + MOST]:
+                try:
+                    tables[name] = self._read(name)
+                except StoreError:
+                    damaged.append(self.path / name)
+            if len(tables) >= FOLD_AFTER:
+                self._keep(tables, stamps)
+        return damaged
+
+    def _read(self, name: str) -> pa.Table:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         try:
-            with pq.ParquetFile(self.path / name) as file:
-                table = file.read(use_threads=False)
+            with pq.ParquetFile(self.path / name, page_checksum_verification=True) as file:
+                return file.read(use_threads=False)
         except (pa.ArrowException, OSError) as error:
             raise StoreError(
                 f"{self.path / name}: is damaged ({error}); `run` sets it aside and computes the trial again"
             ) from error
-        count = table.num_rows
-        return table.append_column(FILE, pa.array([name] * count)).append_column(STAMP, pa.array([stamp] * count))
 
-    def _kept(self, stamps: dict[str, str]) -> pa.Table | None:
-        """Return the rows of the large file that still hold, or None where there is none that can be read."""
+    def _segments(self) -> list[_Segment]:
+        """Return the large files that can be read, the oldest first."""
         import pyarrow as pa
-        import pyarrow.compute as pc
         import pyarrow.parquet as pq
 
-        if not self.cache.exists():
-            return None
+        found = []
+        for path in sorted(entry.path for entry in _entries(self.cache)):
+            try:
+                files = json.loads(pq.read_metadata(path).metadata[FILES])
+            except (pa.ArrowException, OSError, KeyError, TypeError, ValueError):
+                _remove(Path(path))
+                continue
+            found.append(_Segment(Path(path), files))
+        return found
+
+    def _rows(self, segment: _Segment, stamps: Stamps, but: set[str]) -> pa.Table | None:
+        """Return the rows of a large file that still hold; None where it can no longer be read."""
+        import numpy as np
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
         try:
-            with pq.ParquetFile(self.cache) as file:
-                table = file.read()
+            with pq.ParquetFile(segment.path, page_checksum_verification=True) as file:
+                table = file.read(use_threads=False).replace_schema_metadata(None)
         except (pa.ArrowException, OSError):
+            _remove(segment.path)
             return None
-        if FILE not in table.column_names or not table.num_rows:
-            return None
-        joined = pc.binary_join_element_wise(table.column(FILE), table.column(STAMP), "|")
-        now = pa.array([f"{name}|{stamp}" for name, stamp in stamps.items()], pa.string())
-        table = table.filter(pc.is_in(joined, value_set=now))
-        return table if table.num_rows else None
+        current = segment.current(stamps, but)
+        if all(current):
+            return table
+        return table.filter(pa.array(np.repeat(current, [rows for _, _, rows in segment.files])))
 
-    def _keep(self, table: pa.Table) -> None:
-        """Write the large file; a folder that cannot be written is read slowly, that is all."""
+    def _keep(self, tables: Mapping[str, pa.Table], stamps: Stamps) -> None:
+        """Write a large file, together with the last ones while those are no larger: their number stays small."""
+        import pyarrow as pa
+
+        files = [(name, stamps[name], table.num_rows) for name, table in tables.items()]
+        parts, segments = list(tables.values()), self._segments()
+        merged = []
+        while segments and len(segments[-1].files) <= len(files) and len(segments[-1].files) + len(files) <= MOST:
+            last = segments.pop()
+            table = self._rows(last, stamps, {name for name, _, _ in files})
+            kept = last.current(stamps, {name for name, _, _ in files})
+            merged.append(last.path)
+            if table is not None:
+                files = [*(file for file, keep in zip(last.files, kept, strict=True) if keep), *files]
+                parts = [table, *parts]
+        number = int(segments[-1].path.stem) + 1 if segments else 0
+        table = pa.concat_tables(parts, promote_options="default")
+        self._write(self.cache / f"{number:06d}.parquet", table.replace_schema_metadata({FILES: json.dumps(files)}))
+        for path in merged:
+            if path.stem != f"{number:06d}":
+                _remove(path)
+
+    def _write(self, path: Path, table: pa.Table) -> None:
+        """Write a large file whole; a folder that cannot be written is read slowly, that is all."""
         import pyarrow.parquet as pq
 
-        scratch = self.cache.with_name(f".scratch-{os.getpid()}-{self.cache.name}")
+        scratch = path.with_name(f".scratch-{os.getpid()}-{path.name}")
         try:
-            self.cache.parent.mkdir(parents=True, exist_ok=True)
-            pq.write_table(table, scratch)
-            scratch.replace(self.cache)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            pq.write_table(table, scratch, write_page_checksum=True)
+            scratch.replace(path)
         except OSError:
             scratch.unlink(missing_ok=True)
+
+
+def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
+    """Yield a folder's Parquet files, scratch files left out; none where there is no folder."""
+    try:
+        with os.scandir(folder) as entries:
+            yield from (e for e in entries if e.name.endswith(".parquet") and not e.name.startswith("."))
+    except (FileNotFoundError, NotADirectoryError):
+        return
+
+
+def _names(segment: _Segment, stamps: Stamps) -> set[str]:
+    return {name for name, stamp, _ in segment.files if stamps.get(name) == stamp}
+
+
+def _remove(path: Path) -> None:
+    """Delete a cache file; one that cannot be deleted does no harm."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError:
+        return

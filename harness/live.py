@@ -36,6 +36,7 @@ class View:
         self.now: dict[str, tuple[str, int, TrialProgress | None]] = {}
         self.began = time.monotonic()
         self.steps_done = 0.0
+        self.steps_planned = 0
         self.live = Live(console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
 
     def __enter__(self) -> Self:
@@ -53,6 +54,7 @@ class View:
             case Planned():
                 self.planned = event
                 self._introduce(event)
+                self.steps_planned = sum(t.arm.settings.training.steps for t in event.trials[event.done :])
                 self.began = time.monotonic()
                 if self.live is not None and event.done < len(event.trials):
                     self.live.start()
@@ -111,12 +113,10 @@ class View:
         """Return how long the rest will take, judged by the pace so far."""
         if self.planned is None:
             return ""
-        total = sum(trial.arm.settings.training.steps for trial in self.planned.trials)
-        before = sum(t.arm.settings.training.steps for t in self.planned.trials[: self.planned.done])
         spent = time.monotonic() - self.began
         if self.steps_done < 1 or spent < 1:
             return ""
-        rest = max(total - before - self.steps_done, 0) / self.steps_done * spent
+        rest = max(self.steps_planned - self.steps_done, 0) / self.steps_done * spent
         return f" – about {duration(rest)} left" if rest else ""
 
     def _picture(self) -> RenderableType:

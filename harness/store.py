@@ -8,7 +8,6 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,13 +23,26 @@ if TYPE_CHECKING:
 TABLES = ("trials", "measurements", "signals")
 
 
-@dataclass(frozen=True)
 class Tables:
-    """A study's rows as pandas frames."""
+    """A study's rows as pandas frames, each read when it is first asked for: signals are many."""
 
-    trials: pd.DataFrame
-    measurements: pd.DataFrame
-    signals: pd.DataFrame
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    @cached_property
+    def trials(self) -> pd.DataFrame:
+        """One row per trial."""
+        return self._store.trials()
+
+    @cached_property
+    def measurements(self) -> pd.DataFrame:
+        """One row per trial, step and metric."""
+        return self._store.measurements()
+
+    @cached_property
+    def signals(self) -> pd.DataFrame:
+        """One row per trial and logged step."""
+        return self._store.signals()
 
 
 class Store:
@@ -97,8 +109,10 @@ class Store:
             ) from error
         try:
             self.write_file(".holder", f"process {os.getpid()} on {os.uname().nodename}".encode())
-            for scratch in self.folder.rglob(".scratch-*"):
-                scratch.unlink(missing_ok=True)
+            for folder, _, names in os.walk(self.folder):
+                for name in names:
+                    if name.startswith(".scratch-"):
+                        Path(folder, name).unlink(missing_ok=True)
             yield
         finally:
             (self.folder / ".holder").unlink(missing_ok=True)
@@ -136,7 +150,7 @@ class Store:
 
         schema = _schema(columns)
         sink = pa.BufferOutputStream()
-        pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), sink)
+        pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), sink, write_page_checksum=True)
         self.write_file(f"{table}/{name}.parquet", sink.getvalue().to_pybytes())
 
     def write_file(self, name: str, content: bytes) -> None:
@@ -162,22 +176,19 @@ class Store:
             ) from error
 
     def set_aside_damaged(self) -> list[Path]:
-        """Rename trials' files that cannot be read, so that their trials are computed again, and return them."""
-        import pyarrow as pa
-        import pyarrow.parquet as pq
+        """Rename trials' files that cannot be read, so that their trials are computed again, and return them.
 
-        damaged = []
-        for table in TABLES:
-            for path in sorted((self.folder / table).glob("*.parquet")):
-                try:
-                    pq.read_metadata(path)
-                except (pa.ArrowException, OSError):
-                    damaged.append(path)
-        for path in damaged:
+        A trial's row whose measurements or signals are missing is set aside too.
+        """
+        damaged = [path for table in TABLES for path in self._files(table).fold()]
+        done = self.done()
+        complete = self._files("measurements").names() & self._files("signals").names()
+        damaged += [self.folder / "trials" / f"{trial_id}.parquet" for trial_id in sorted(done - complete)]
+        for path in dict.fromkeys(damaged):
             path.replace(path.with_suffix(".damaged"))
             # Without its row a trial is not done: the others' rows are then written anew.
             (self.folder / "trials" / path.name).unlink(missing_ok=True)
-        return damaged
+        return list(dict.fromkeys(damaged))
 
     # ---- reading ----------------------------------------------------------------------------------------------------
 
@@ -201,12 +212,12 @@ class Store:
             StoreError: The folder holds no study.
         """
         self.frozen()
-        return Tables(self.trials(), self.measurements(), self.signals())
+        return Tables(self)
 
     def fold(self) -> None:
         """Bring the caches that make reading fast up to date; worth it every few hundred trials."""
         for table in TABLES:
-            self._files(table).read()
+            self._files(table).fold()
 
     def _read(self, table: str, only: set[str] | None = None) -> pd.DataFrame:
         import pandas as pd
@@ -219,7 +230,7 @@ class Store:
         return frame if only is None else frame[frame["trial_id"].isin(only)].reset_index(drop=True)
 
     def _files(self, table: str) -> Folder:
-        return Folder(self.folder / table, self.folder / ".cache" / f"{table}.parquet")
+        return Folder(self.folder / table, self.folder / ".cache" / table)
 
     @cached_property
     def samples(self) -> Path:

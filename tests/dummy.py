@@ -1,7 +1,8 @@
 """A driver whose trials are formulas: all of the harness but the training, as a program that can be killed.
 
-``python tests/dummy.py FOLDER ARMS BLOCKS WORKERS`` computes a study in real worker processes. Those import this file
-again, as every spawned process does, and so find the dummy trainer too.
+``python tests/dummy.py FOLDER ARMS BLOCKS WORKERS`` computes a study in real worker processes, and ``python
+tests/dummy.py cli …`` is the command line. Workers import this file again, as every spawned process does, and so find
+the dummy trainer too.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def study(arms: int, blocks: int, *, name: str = "load", signals: int = 100) -> 
     )
 
 
-def rows(task: TrialTask, *_: Any, **__: Any) -> TrialRows:
+def rows(task: TrialTask, *_: Any, signals: bool = True, **__: Any) -> TrialRows:
     """Return rows that are a function of arm and block alone."""
     lr = task.settings.training.optimizer.lr
     luck = int.from_bytes(hashlib.sha256(task.trial_id.encode()).digest()[:4], "big") / 2**32
@@ -84,10 +85,10 @@ def rows(task: TrialTask, *_: Any, **__: Any) -> TrialRows:
         for m, v in values.items()
     )
     names = ("loss_d", "loss_g", "d_real", "d_fake", "gradient_norm_g", "gradient_norm_d", "loss_l1", "saturation")
-    signals = tuple(
-        {"step": s, **{n: luck + s + i for i, n in enumerate(names)}} for s in range(1, task.measure.signals + 1)
+    logged = range(1, task.measure.signals + 1) if signals else ()
+    return TrialRows(
+        row, measurements, tuple({"step": s, **{n: luck + s + i for i, n in enumerate(names)}} for s in logged), {}
     )
-    return TrialRows(row, measurements, signals, {})
 
 
 class Formula:
@@ -140,5 +141,9 @@ if __name__ in ("__main__", "__mp_main__"):
     without_torch()
 
 if __name__ == "__main__":
+    if sys.argv[1] == "cli":
+        from harness.cli import main
+
+        main(sys.argv[2:])
     folder, arms, blocks, workers = sys.argv[1], *map(int, sys.argv[2:5])
     drive(study(arms, blocks, signals=5), Path(folder), executor=Local(workers))

@@ -93,10 +93,20 @@ def children(parent: int) -> list[int]:
         found = Path(f"/proc/{parent}/task/{parent}/children").read_text(encoding="ascii").split()
     except OSError:
         return []
-    return [int(pid) for pid in found if "spawn_main" in _command_line(int(pid))]
+    return [int(pid) for pid in found if "spawn_main" in command_line(int(pid))]
 
 
-def _command_line(pid: int) -> str:
+def descendants(parent: int) -> list[int]:
+    """Return a process's children, their children, and so on."""
+    try:
+        found = Path(f"/proc/{parent}/task/{parent}/children").read_text(encoding="ascii").split()
+    except OSError:
+        return []
+    return [pid for child in map(int, found) for pid in (child, *descendants(child))]
+
+
+def command_line(pid: int) -> str:
+    """Return what a process was started with."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
     except OSError:

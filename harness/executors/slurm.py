@@ -117,7 +117,7 @@ class Slurm:
         try:
             with executor.batch():
                 jobs = [
-                    executor.submit(_compute, task, place, note, driver, gpu=self.gpus > 0)
+                    executor.submit(_compute, task, place, note, driver, ORPHANED, gpu=self.gpus > 0)
                     for task, note in zip(tasks, notes, strict=True)
                 ]
         except Exception as error:
@@ -194,7 +194,7 @@ def _listed() -> set[str] | None:
         return None
 
 
-def _compute(task: TrialTask, place: Place, note: Path, driver: Path, *, gpu: bool) -> Finished | Lost:
+def _compute(task: TrialTask, place: Place, note: Path, driver: Path, orphaned: float, *, gpu: bool) -> Finished | Lost:
     """Compute one trial in a job, noting its progress, and end with the driver."""
     told = -math.inf
 
@@ -204,7 +204,7 @@ def _compute(task: TrialTask, place: Place, note: Path, driver: Path, *, gpu: bo
             return
         told = time.monotonic()
         _write(note, f"{progress.step} {progress.steps} {progress.loss_d!r} {progress.loss_g!r}")
-        if _orphaned(note, driver):
+        if _silent(note, driver) > orphaned:
             os._exit(3)
 
     report(TrialProgress(task.trial_id, 0, task.settings.training.steps, 0.0, 0.0))
@@ -219,9 +219,9 @@ def _write(path: Path, text: str) -> None:
         scratch.replace(path)
 
 
-def _orphaned(note: Path, driver: Path) -> bool:
-    """Whether the driver has given no sign for long: both times are of the file server's clock."""
+def _silent(note: Path, driver: Path) -> float:
+    """Return the seconds since the driver's last sign, by the file server's clock; infinity when it has ended."""
     try:
-        return note.stat().st_mtime - driver.stat().st_mtime > ORPHANED
+        return note.stat().st_mtime - driver.stat().st_mtime
     except OSError:
-        return not driver.exists()
+        return 0.0 if driver.exists() else math.inf

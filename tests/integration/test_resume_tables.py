@@ -1,4 +1,4 @@
-"""Drivers killed between any two writes: nothing half-written is read, nothing is lost, nothing is there twice."""
+"""Drivers killed, or out of room, at any write: nothing half-written is read, nothing is lost or there twice."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import tiny
 PROGRAM = """
 import os, pathlib, signal, sys
 import dummy
-from harness.store import Store
+from harness.errors import HarnessError
 
 dummy.without_torch()
 asked = dummy.study(2, 2, signals=3)
@@ -35,6 +35,8 @@ def child(folder, at, how):
                 die()
             if count == at and how == "before":
                 die()
+            if at and count >= at and how == "full":
+                raise OSError(28, "No space left on device")
             fsync(fd)
         def killed_replace(path, target):
             found = replace(path, target)
@@ -42,16 +44,23 @@ def child(folder, at, how):
                 die()
             return found
         os.fsync, pathlib.Path.replace = torn_fsync, killed_replace
-        dummy.drive(asked, folder)
-        os._exit(0 if count < at or not at else 1)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+        try:
+            dummy.drive(asked, folder)
+        except HarnessError as error:
+            assert "No space left on device" in str(error), error
+            assert not list(folder.rglob(".scratch-*"))
+            os._exit(2)
+        os._exit(0 if count < at or not at else 3)
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    assert code in (0, 2, 3, -signal.SIGKILL), (at, how, code)
+    return code == 0
 
 results = pathlib.Path(sys.argv[1])
 first, step = int(sys.argv[2]), int(sys.argv[3])
-at, hows = first, ("torn", "before", "after")
+at, hows = first, ("torn", "before", "after", "full")
 while True:
     folder = results / f"{at}"
-    finished = child(folder, at, hows[at % 3] if step > 1 else sys.argv[4])
+    finished = child(folder, at, hows[at % 4] if step > 1 else sys.argv[4])
     assert child(folder, 0, ""), f"the second driver failed after a kill at write {at}"
     print(folder, flush=True)
     if finished:
@@ -96,8 +105,8 @@ def test_a_driver_killed_between_two_writes_loses_and_doubles_nothing(tmp_path: 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", ["torn", "before", "after"])
-def test_a_driver_killed_at_any_write_loses_and_doubles_nothing(tmp_path: Path, how: str) -> None:
+@pytest.mark.parametrize("how", ["torn", "before", "after", "full"])
+def test_a_driver_killed_or_out_of_room_at_any_write_loses_and_doubles_nothing(tmp_path: Path, how: str) -> None:
     folders = killed_everywhere(tmp_path, first=1, step=1, how=how)
     assert len(folders) > 20
     assert_equal(folders)
