@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 from harness.preflight.company import Company
@@ -41,7 +42,7 @@ def estimate(study: Study, found: Sequence[Found], workers: int, company: Compan
         one.pace = paces[one.arm.name]
         one.trial_seconds = t.steps * one.pace.seconds + evaluations * data_of[key].each
     blocks = first_blocks(study)
-    crew = max(1, workers)
+    crew = max(1, min(workers, os.cpu_count() or 1) if device == "cpu" else workers)
     baseline = found[0].trial_seconds or 0.0
     total = 0.0
     for one in found:

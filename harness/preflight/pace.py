@@ -6,7 +6,7 @@ import copy
 import itertools
 import statistics
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 PASSES = 2
 TIMED = 2
 """Steps that are timed in each pass, after one that is not."""
-SLOW_STEP, ENDLESS_STEP = 2.0, 30.0
-"""Seconds: a step expected to take longer is timed once on two images, or worked out from its multiply-adds."""
+FEW = 2
+"""Images on which a long step is timed; BatchNorm needs two."""
+SLOW_STEP, ENDLESS_STEP = 0.5, 30.0
+"""Seconds: a step expected to take longer is timed on fewer images, or worked out from its multiply-adds."""
 SAMPLE = 128
 """Images on which an evaluation is timed."""
 
@@ -54,10 +56,10 @@ def multiply_adds_per_second() -> float:
     """Return the pace of a plain convolution on one thread, in multiply-adds per second."""
     x, weight = torch.zeros(8, 64, 32, 32), torch.zeros(64, 64, 3, 3)
     F.conv2d(x, weight, padding=1)
-    clock = time.perf_counter()
+    before = time.thread_time()
     for _ in range(3):
         F.conv2d(x, weight, padding=1)
-    return 3 * 8 * 64 * 64 * 9 * 32 * 32 / (time.perf_counter() - clock)
+    return 3 * 8 * 64 * 64 * 9 * 32 * 32 / (time.thread_time() - before)
 
 
 def step_paces(
@@ -81,25 +83,40 @@ def step_paces(
             continue
         try:
             expected = step_multiply_adds(settings, size) / rate
-            if expected * 2 / settings.training.batch_size > ENDLESS_STEP:
-                found[name] = Pace(expected, "worked out from multiply-adds")
-            elif expected > SLOW_STEP:
-                if turn == 0:
-                    (seconds,) = _timed(settings, pair, data, device, batch=2, warm_up=0, steps=1)
-                    scaled = seconds * settings.training.batch_size / 2
-                    found[name] = Pace(scaled, f"measured on 2 images of {settings.training.batch_size}")
-            else:
-                times.setdefault(name, []).extend(
-                    _timed(settings, pair, data, device, batch=None, warm_up=1, steps=TIMED)
-                )
+            if expected <= SLOW_STEP:
+                times.setdefault(name, []).extend(_timed(settings, pair, data, device, warm_up=1, steps=TIMED))
+            elif turn == 0:
+                found[name] = _slow_pace(settings, pair, data, device, expected)
         except (ValueError, RuntimeError) as error:
             failures[name] = f"the first training step fails: {str(error).splitlines()[0]}"
     measured = {name: Pace(statistics.median(values), "measured") for name, values in times.items()}
     return found | measured, failures
 
 
+def _slow_pace(settings: TrialSettings, pair: Pair, data: Dataset, device: str, expected: float) -> Pace:
+    """Work out the seconds of a long step from steps on fewer images."""
+    whole = settings.training.batch_size
+    least = expected * FEW / whole
+    if least > ENDLESS_STEP:
+        return Pace(expected, "worked out from multiply-adds")
+    if least > SLOW_STEP:
+        (seconds,) = _timed(settings, pair, data, device, batch=FEW, warm_up=0, steps=1)
+        return Pace(seconds * whole / FEW, f"measured on {FEW} images of {whole}")
+    more = min(whole, max(2 * FEW, round(whole * SLOW_STEP / expected)))
+    little, much = (min(_timed(settings, pair, data, device, batch=n, warm_up=1, steps=TIMED)) for n in (FEW, more))
+    each = (much - little) / (more - FEW) if much > little else much / more
+    return Pace(much + each * (whole - more), f"measured on {FEW} and {more} images of {whole}")
+
+
 def _timed(
-    settings: TrialSettings, pair: Pair, data: Dataset, device: str, *, batch: int | None, warm_up: int, steps: int
+    settings: TrialSettings,
+    pair: Pair,
+    data: Dataset,
+    device: str,
+    *,
+    batch: int | None = None,
+    warm_up: int,
+    steps: int,
 ) -> list[float]:
     count = warm_up + steps
     update: dict[str, object] = {"steps": max(settings.training.steps, count)}
@@ -109,12 +126,21 @@ def _timed(
     layout = torch.channels_last if settings.training.channels_last else torch.contiguous_format
     copies = Pair(*(copy.deepcopy(net).to(device).to(memory_format=layout) for net in pair.networks().values()))
     training = train(Trainer(copies, settings, data.train, block="preflight"), log_every=settings.training.steps + 1)
+    clock = clock_of(device)
     times = []
     for _ in range(count):
-        clock = time.perf_counter()
+        before = clock()
         next(training)
-        times.append(time.perf_counter() - clock)
+        times.append(clock() - before)
     return times[warm_up:]
+
+
+def clock_of(device: str) -> Callable[[], float]:
+    """Return the clock of one thread's work: processor time, which other programs on the machine do not disturb.
+
+    A GPU's work does not show in it; there it is the time of day.
+    """
+    return time.thread_time if device == "cpu" else time.perf_counter
 
 
 @dataclass(frozen=True)
@@ -148,15 +174,16 @@ def evaluating(plan: Measure, data: Dataset, generator: torch.nn.Module, latent:
         train=_unit(data.train.target[:sample]),
         characters=held.labels[:sample],
     )
+    clock = clock_of("cpu")
     laps = []
     for _ in range(2):
-        clock = time.perf_counter()
+        before = clock()
         measure(plan.metrics, evaluation)
-        laps.append(time.perf_counter() - clock)
-    clock = time.perf_counter()
+        laps.append(clock() - before)
+    before = clock()
     with torch.no_grad():
         copy.deepcopy(generator).eval()(conditions)
-    drawing = time.perf_counter() - clock
+    drawing = clock() - before
     # A timed call measures real and generated images; later ones find the real ones' statistics kept.
     return Evaluating(
         first=max(laps[0] - laps[1], 0.0) + laps[1] / 2 * count / sample, each=(laps[1] / 2 + drawing) * count / sample
