@@ -31,7 +31,8 @@ def hold_out(
     """Return which items are held out, (N,): whole groups, in the order of their hashes, until the share is reached.
 
     A group's hash is that of its smallest key, so neither the order of the items nor a random stream matters.
-    The number held out differs from ``share * N`` by at most half the size of the largest group (and is never 0 or N).
+    The number held out differs from ``share * N`` by at most half the size of the largest group, unless
+    that would leave one side empty: then the smallest group is put there.
 
     Args:
         where: What is split, for the message.

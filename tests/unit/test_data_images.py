@@ -136,7 +136,7 @@ def bomb(width: int, height: int) -> bytes:
     ("width", "height"), [(9000, 9000), (10_000, 10_000), (60_000, 60_000), (2**31 - 1, 2**31 - 1)]
 )
 def test_a_picture_that_claims_too_many_pixels_is_refused(width, height):
-    with pytest.raises(DataError, match=r"bomb\.png: cannot be read"):
+    with pytest.raises(DataError, match=r"bomb\.png: cannot be read.* pixels"):
         decode(bomb(width, height), "bomb.png", 1)
 
 
