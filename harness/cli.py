@@ -111,8 +111,7 @@ def run(
     console.print(f"\nreport: {paths['html']}", highlight=False)
     if as_json:
         _document(document(findings))
-    done, incomplete = _progress(findings)
-    raise typer.Exit(NOT_ALL_COMPLETE if incomplete else DONE)
+    raise typer.Exit(NOT_ALL_COMPLETE if _progress(findings)[1] else DONE)
 
 
 def _progress(findings: Findings) -> tuple[int, int]:
@@ -220,8 +219,11 @@ def dashboard(
 ) -> None:
     """Open the Optuna dashboard on a study, on this machine only."""
     from harness.dashboard import serve
+    from harness.store import Store
 
-    serve(_folder(study, results), port=port, announce=_console().print)
+    folder = _folder(study, results)
+    url = Store(folder).frozen().get("runner", {}).get("storage")
+    serve(folder, port=port, url=url, announce=_console().print)
 
 
 def _folder(study: str, results: Path) -> Path:

@@ -118,7 +118,7 @@ class Driver:
         with self.store.held():
             self._freeze()
             self._prepare()
-            mirror = Mirror(self.study, self.store)
+            mirror = Mirror(self.study, self.store, self.study.runner.storage)
             with self._room():
                 mirror.sync()
             for goal in self.study.design.goals:

@@ -150,6 +150,8 @@ class Runner(Settings):
     """Seconds without any progress after which a trial is given up."""
     checkpoint_every: Annotated[float, Field(gt=0.0)] = 60.0
     """Seconds of training between checkpoints."""
+    storage: Text | None = None
+    """Where the Optuna mirror is kept: any URL that Optuna takes; a journal file in the results unless given."""
     cpus: Annotated[float, Field(gt=0.0)] = 1
     """CPUs a trial takes on a cluster."""
     gpus: Annotated[float, Field(ge=0.0)] = 0
