@@ -75,6 +75,16 @@ def trials(chosen: Sequence[Arm], blocks: Iterable[int]) -> tuple[Trial, ...]:
     return tuple(Trial(arm, block) for block in blocks for arm in chosen)
 
 
+def own_code(study: Study, chosen: Iterable[Arm]) -> tuple[str, ...]:
+    """Return every `package.module:function` that the arms or metrics name: the one door for users' code."""
+    kinds = [
+        group.kind
+        for arm in chosen
+        for group in (arm.settings.data, arm.settings.generator, arm.settings.discriminator)
+    ]
+    return tuple(dict.fromkeys(name for name in (*kinds, *study.measure.metrics) if ":" in name))
+
+
 def short_names(axes: Iterable[Axis]) -> dict[Axis, str]:
     """Return the shortest endings of dotted settings that tell them apart."""
     paths = [axis.split(".") for axis in axes]

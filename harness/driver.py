@@ -11,7 +11,7 @@ from pathlib import Path
 
 from harness.analysis import next_look
 from harness.dashboard import Mirror
-from harness.design import Arm, Trial, arms, trials
+from harness.design import Arm, Trial, arms, own_code, trials
 from harness.environment import environment
 from harness.errors import MissingExtraError, StoreError
 from harness.executors import Event, Executor, Finished, Lost, Place
@@ -159,6 +159,8 @@ class Driver:
         for path in self.store.set_aside_damaged():
             self.watch(SetAside(path))
         notes = [note for settings in _distinct_data(self.arms) for note in load(settings, self.cache).notes]
+        if own := own_code(self.study, self.arms):
+            notes.append(f"your own code: {', '.join(own)}")
         plan = preflight(self.study, self.arms, cache=self.cache, workers=getattr(self.executor, "workers", None) or 1)
         self.plans = {found.arm: found for found in plan.arms}
         self.store.write_file("plan.json", json.dumps(plan.document(), indent=1, ensure_ascii=False).encode())

@@ -11,7 +11,7 @@ from harness.analysis import Margin
 from harness.analysis.phrases import aligned
 from harness.analysis.planning import pilot_sd
 from harness.analysis.planning import plan as power_plan
-from harness.design import aliases, arms, trials
+from harness.design import aliases, arms, own_code, trials
 from harness.findings import values_of
 from harness.metrics.catalogue import metric_named
 from harness.store import Store
@@ -58,6 +58,7 @@ def plan_document(study: Study, *, results: Path, workers: int, build: bool) -> 
         "trials": len(trials(trained, range(study.design.most_blocks))),
         "workers": workers,
         **document,
+        "own_code": list(own_code(study, every)),
         "aliases": [list(group) for group in aliases(study)],
         "primary": study.measure.primary,
         "margin": str(study.measure.margin),
@@ -102,6 +103,7 @@ def render_plan(document: Mapping[str, Any]) -> str:
     parts = [head, aligned([HEAD, *(_row(arm) for arm in document["arms"])])]
     parts += [f"{arm['arm']}: {arm['proof'] or 'note'} – {arm['reason']}" for arm in document["arms"] if arm["reason"]]
     parts += [f"{fact['subject']}: {fact['finding']}" for fact in document.get("facts", ())]
+    parts += [f"your own code: {door}" for door in document["own_code"]]
     parts += [f"not told apart by this fraction: {' = '.join(group)}" for group in document["aliases"]]
     parts += [_power_sentence(document, item) for item in document["detectable"]]
     return "\n\n".join(parts)

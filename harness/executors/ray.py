@@ -13,7 +13,7 @@ from typing import Any
 
 from harness.errors import HarnessError, MissingExtraError
 from harness.executors import Event, Finished, Lost, Place, Started
-from harness.executors.computing import ONE_THREAD, compute
+from harness.executors.computing import ONE_THREAD, compute, warm_up
 from harness.tasks import TrialProgress, TrialTask
 
 POLL = 0.5
@@ -135,6 +135,7 @@ def _mailbox(ray: Any) -> Any:
 
 def _compute(task: TrialTask, place: Place, mailbox: Any, gpu: bool) -> Finished | Lost:
     """Compute one trial on a node."""
+    warm_up()  # before the clock of trial_timeout runs
     mailbox.put.remote(task.trial_id)
     return compute(task, place, mailbox.put.remote, gpu=gpu)
 

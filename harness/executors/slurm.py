@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from harness.errors import HarnessError, MissingExtraError
 from harness.executors import Event, Finished, Lost, Place, Started
-from harness.executors.computing import ONE_THREAD, compute
+from harness.executors.computing import ONE_THREAD, compute, warm_up
 from harness.tasks import TrialProgress, TrialTask
 
 if TYPE_CHECKING:
@@ -207,6 +207,7 @@ def _compute(task: TrialTask, place: Place, note: Path, driver: Path, orphaned: 
         if _silent(note, driver) > orphaned:
             os._exit(3)
 
+    warm_up()  # before the clock of trial_timeout runs
     report(TrialProgress(task.trial_id, 0, task.settings.training.steps, 0.0, 0.0))
     return compute(task, place, report, gpu=gpu)
 

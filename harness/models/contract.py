@@ -1,0 +1,99 @@
+"""What the harness needs of networks: a check that users can apply to theirs in their own tests."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from harness.errors import HarnessError
+from harness.models.base import Conditions, Generated, Judgement
+
+
+def check_networks(
+    generator: nn.Module, discriminator: nn.Module, conditions: Conditions, *, image_size: int, channels: int
+) -> None:
+    """Check a generator and a discriminator against the contract of `harness.models.base`.
+
+    Args:
+        generator: Maps `Conditions` to `Generated`: images (N, channels, image_size, image_size) in [-1, 1], and a code
+            (N, K) if it has a method `encode` that gives the code of images.
+        discriminator: Maps images and `Conditions` to `Judgement`: one logit per image, and perhaps one per style.
+        conditions: Of two or more items, as the study's data would give them.
+        image_size: Height and width in pixels.
+        channels: 1 or 3.
+
+    Raises:
+        HarnessError: All that is wrong, in one message.
+    """
+    generated = generator.train()(conditions)
+    problems = list(_generated(generator, generated, _count(conditions), image_size, channels))
+    if not problems:
+        judged = discriminator.train()(generated.image, conditions)
+        problems += _judged(judged, _count(conditions))
+        if not problems:
+            judged.real.sum().backward()
+            problems += _unreached(generator, "generator") + _unreached(discriminator, "discriminator")
+            problems += _evaluation(generator, conditions)
+    if problems:
+        raise HarnessError("\n  ".join(["networks: they do not keep the contract", *problems]))
+
+
+def _count(conditions: Conditions) -> int:
+    return next(len(x) for x in conditions if x is not None)
+
+
+def _generated(generator: nn.Module, made: object, count: int, size: int, channels: int) -> list[str]:
+    if not isinstance(made, Generated):
+        return [f"generator: returned a {type(made).__name__}; a Generated(image, code) is needed"]
+    wanted = (count, channels, size, size)
+    problems = []
+    if tuple(made.image.shape) != wanted:
+        problems.append(f"generator: images of shape {tuple(made.image.shape)}; {wanted} are needed")
+    if not made.image.isfinite().all() or made.image.abs().max() > 1:
+        problems.append("generator: images beyond [-1, 1]; end with a tanh")
+    if made.code is not None and not callable(getattr(generator, "encode", None)):
+        problems.append("generator: gives a code but has no method encode(image); add it, or give None")
+    return problems
+
+
+def _judged(judged: object, count: int) -> list[str]:
+    if not isinstance(judged, Judgement):
+        return [f"discriminator: returned a {type(judged).__name__}; a Judgement(real, category) is needed"]
+    if tuple(judged.real.shape) != (count,):
+        return [f"discriminator: logits of shape {tuple(judged.real.shape)}; ({count},) are needed, one per image"]
+    if judged.category is not None and (judged.category.ndim != 2 or len(judged.category) != count):
+        return [f"discriminator: category logits of shape {tuple(judged.category.shape)}; ({count}, styles) are needed"]
+    return []
+
+
+def _unreached(network: nn.Module, net: str) -> list[str]:
+    """Name the parameters that the discriminator's logits do not depend on, heads for categories aside."""
+    dead = [name for name, p in network.named_parameters() if p.grad is None and "category" not in name]
+    return [f"{net}: no gradient reaches {', '.join(dead)}"] if dead else []
+
+
+@torch.no_grad()
+def _evaluation(generator: nn.Module, conditions: Conditions) -> list[str]:
+    """Check that measuring twice gives the same images."""
+    generator.eval()
+    first, second = (generator(conditions).image for _ in range(2))
+    same: bool = torch.equal(first, second)
+    return [] if same else ["generator: two calls in evaluation mode differ; draw nothing there"]
+
+
+def example_conditions(count: int, *, image_size: int, channels: int, styles: int, latent: int | None) -> Conditions:
+    """Return conditions of the right shapes: noise as sources, styles in turn, normal latents.
+
+    Args:
+        count: Number of items.
+        image_size: Height and width in pixels.
+        channels: 1 or 3.
+        styles: Number of styles in the data.
+        latent: Numbers in a latent; None for generators that redraw a source.
+    """
+    draw = torch.Generator().manual_seed(0)
+    source: Tensor | None = None
+    if latent is None:
+        source = torch.rand(count, channels, image_size, image_size, generator=draw) * 2 - 1
+    noise = torch.randn(count, latent, generator=draw) if latent else None
+    return Conditions(source, torch.arange(count) % styles, noise)
