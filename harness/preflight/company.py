@@ -15,6 +15,8 @@ from harness.settings import TrialSettings
 
 MOST = 7
 """More are not started, however many workers there will be."""
+BATCH, ITEMS = 4, 64
+"""Images a step, so that the largest networks get going soon too, and images in all."""
 
 
 class Company:
@@ -79,9 +81,11 @@ def keep_busy() -> None:
         return
     given: list[Any] = json.loads(line)
     settings, shape = TrialSettings.model_validate(given[0]), Shape(given[1], given[2])
-    endless = settings.model_copy(update={"training": settings.training.model_copy(update={"steps": 2**31})})
+    endless = settings.model_copy(
+        update={"training": settings.training.model_copy(update={"steps": 2**31, "batch_size": BATCH})}
+    )
     pair: Pair = build_pair(endless, styles=shape.styles, block="company")
-    split = random_split(endless, shape, max(64, settings.training.batch_size))
+    split = random_split(endless, shape, ITEMS)
     for step in train(Trainer(pair, endless, split, block="company"), log_every=2**31):
         if step.step == 1:
             _say()

@@ -30,8 +30,8 @@ FEW = 2
 """Images on which a long step is timed; BatchNorm needs two."""
 SLOW_STEP, ENDLESS_STEP = 0.5, 30.0
 """Seconds: a step expected to take longer is timed on fewer images, or worked out from its multiply-adds."""
-SAMPLE = 128
-"""Images on which an evaluation is timed."""
+SAMPLE, DRAWN = 128, 8
+"""Images on which an evaluation is timed, and on which drawing them is."""
 
 
 @dataclass(frozen=True)
@@ -84,12 +84,15 @@ def step_paces(
         try:
             expected = step_multiply_adds(settings, size) / rate
             if expected <= SLOW_STEP:
-                times.setdefault(name, []).extend(_timed(settings, pair, data, device, warm_up=1, steps=TIMED))
+                taken = _timed(settings, pair, data, device, warm_up=1, steps=TIMED)
+                times[name] = [*times.get(name, []), *taken]
             elif turn == 0:
                 found[name] = _slow_pace(settings, pair, data, device, expected)
         except (ValueError, RuntimeError) as error:
             failures[name] = f"the first training step fails: {str(error).splitlines()[0]}"
-    measured = {name: Pace(statistics.median(values), "measured") for name, values in times.items()}
+    measured = {
+        name: Pace(statistics.median(values), "measured") for name, values in times.items() if name not in failures
+    }
     return found | measured, failures
 
 
@@ -182,8 +185,8 @@ def evaluating(plan: Measure, data: Dataset, generator: torch.nn.Module, latent:
         laps.append(clock() - before)
     before = clock()
     with torch.no_grad():
-        copy.deepcopy(generator).eval()(conditions)
-    drawing = clock() - before
+        copy.deepcopy(generator).eval()(Conditions(*(None if x is None else x[:DRAWN] for x in conditions)))
+    drawing = (clock() - before) * sample / min(sample, DRAWN)
     # A timed call measures real and generated images; later ones find the real ones' statistics kept.
     return Evaluating(
         first=max(laps[0] - laps[1], 0.0) + laps[1] / 2 * count / sample, each=(laps[1] / 2 + drawing) * count / sample
