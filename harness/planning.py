@@ -96,7 +96,11 @@ def render_plan(document: Mapping[str, Any]) -> str:
     blocks = f"{document['blocks']} blocks" + (
         f", looks at {', '.join(map(str, document['looks']))}" if document["looks"] else ""
     )
-    head = f"{document['study']}: {document['trials']} trials ({len(document['arms'])} arms, {blocks})"
+    most = document.get("trials_at_most", document["trials"])
+    counted = f"{document['trials']} trials" + (
+        f" to the first look, {most} at most" if most > document["trials"] else ""
+    )
+    head = f"{document['study']}: {counted} ({len(document['arms'])} arms, {blocks})"
     seconds = document["estimated_seconds"]
     if seconds is not None:
         head += f", about {_duration(seconds)} with {document['workers']} workers on this machine"

@@ -128,7 +128,9 @@ class Claim(Settings):
     """The arm that it is about, by its name, e.g. `spectral_norm=convs`."""
     metric: Text | None = None
     """The primary metric unless given."""
-    expect: Literal["helps", "hurts", "difference", "no difference", "not worse", "not better", "no-op", "invalid"]
+    expect: Literal[
+        "helps", "hurts", "difference", "no difference", "not worse", "not better", "no-op", "builds", "invalid"
+    ]
     """What it says will happen; `harness.analysis.claims` lists the verdicts that support and contradict it."""
 
 
@@ -244,10 +246,11 @@ def put(data: dict[str, Any], path: str, value: Any) -> None:
         data = nested
     old = data.get(last)
     replaces = path in UNIONS and isinstance(value, Mapping) and isinstance(old, Mapping) and _kinds_differ(value, old)
-    if isinstance(value, Mapping) and isinstance(old, Mapping) and not replaces:
-        merged = dict(old)
-        for key, inner in value.items():
-            put(merged, key, inner)
-        data[last] = merged
-    else:
-        data[last] = value
+    data[last] = value if replaces else _laid_over(old, value)
+
+
+def _laid_over(old: Any, new: Any) -> Any:
+    """Return a mapping with another's entries laid over its own, at any depth; anything else is replaced."""
+    if not (isinstance(old, Mapping) and isinstance(new, Mapping)):
+        return new
+    return {**old, **{key: _laid_over(old.get(key), value) for key, value in new.items()}}

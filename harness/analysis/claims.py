@@ -30,6 +30,7 @@ EXPECTATIONS: Mapping[str, tuple[frozenset[Verdict], frozenset[Verdict]]] = Mapp
         "not worse": (frozenset({HELPS, EQUAL, SMALL, NOTHING}), frozenset({HURTS})),
         "not better": (frozenset({HURTS, EQUAL, SMALL, NOTHING}), frozenset({HELPS})),
         "no-op": (frozenset({NOTHING}), frozenset({HELPS, HURTS, SMALL})),
+        "builds": (frozenset(Verdict) - {INVALID}, frozenset({INVALID})),
         "invalid": (frozenset({INVALID}), frozenset(Verdict) - {INVALID}),
     }
 )
@@ -46,7 +47,7 @@ def settle(expected: str, verdict: Verdict) -> Settled:
 
     Args:
         expected: ``helps``, ``hurts``, ``difference``, ``no difference``, ``not worse``, ``not better``, ``no-op``
-            (changes nothing at all) or ``invalid`` (cannot be built).
+            (changes nothing at all), ``builds`` (can be built) or ``invalid`` (cannot).
         verdict: What the contrast came to.
 
     Raises:

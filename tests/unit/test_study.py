@@ -181,3 +181,8 @@ def test_a_changed_study_says_what_changed_and_additions_are_free() -> None:
     assert "training.steps: was 1000, is 7" in changed(frozen, other)
     fewer = Study.model_validate({**base, "measure": {"also": ["ssim"]}})
     assert changed(frozen, fewer)
+
+
+def test_an_axis_can_be_set_for_one_call_by_its_dotted_name(tmp_path: Path) -> None:
+    study = read(tmp_path, GOOD, "axes={training.batch_size: [8, 16]}")
+    assert set(study.axes) == {"discriminator.spectral_norm", "training.batch_size"}
