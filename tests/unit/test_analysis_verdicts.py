@@ -89,10 +89,15 @@ def test_every_expectation_is_supported_by_something_and_never_both_supported_an
             assert settle(expected, verdict) in {"supported", "contradicted", "not settled"}
 
 
-@pytest.mark.parametrize("expected", sorted(set(EXPECTATIONS) - {"invalid"}))
+@pytest.mark.parametrize("expected", sorted(set(EXPECTATIONS) - {"invalid", "builds"}))
 def test_inconclusive_settles_no_statement_about_quality(expected):
     assert settle(expected, Verdict.INCONCLUSIVE) == "not settled"
     assert settle(expected, Verdict.INVALID) == "not settled"
+
+
+def test_whether_an_arm_can_be_built_is_settled_by_any_verdict():
+    for verdict in VERDICTS:
+        assert settle("builds", verdict) == ("contradicted" if verdict is Verdict.INVALID else "supported")
 
 
 def test_statements_about_a_difference_are_settled_as_the_table_says():
