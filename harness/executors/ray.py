@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import socket
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -18,6 +19,8 @@ from harness.tasks import TrialProgress, TrialTask
 
 POLL = 0.5
 """Seconds between two looks into the mailbox."""
+ANSWER = 10.0
+"""Seconds that a cluster may take to accept a connection."""
 
 
 @dataclass(frozen=True)
@@ -170,6 +173,18 @@ def _first_line(error: BaseException) -> str:
     return f"{_name(error)}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
 
 
+def _answers(address: str | None) -> None:
+    """Raise where nothing answers at an address: Ray itself would go on trying for minutes."""
+    host, colon, port = (address or "").removeprefix("ray://").rpartition(":")
+    if colon and port.isdigit():
+        try:
+            socket.create_connection((host, int(port)), timeout=ANSWER).close()
+        except OSError as error:
+            raise HarnessError(
+                f"--executor ray: {address}: no answer ({error}); `ray start --head` prints a cluster's address"
+            ) from error
+
+
 def _connected(address: str | None) -> Any:
     """Return the module `ray`, connected; a connection that is there is used."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -180,6 +195,7 @@ def _connected(address: str | None) -> Any:
             "--executor ray: the package ray is not installed; pip install 'gan-ablation-harness[ray]'"
         ) from None
     if not ray.is_initialized():
+        _answers(address)
         try:
             ray.init(
                 address=address,
