@@ -1,6 +1,6 @@
 """What the harness itself costs per trial as a study grows, and per command on many stored trials; nothing is trained.
 
-``python benchmarks/load.py`` prints both tables; ``--stored 0`` leaves out the second, which writes 300,000 files first.
+``python benchmarks/load.py`` prints both tables; ``--stored 0`` leaves out the second, which writes 300,000 files.
 """
 
 from __future__ import annotations
