@@ -226,7 +226,7 @@ def _analysis(
         name: {
             str(arm): float(group[column].median()) for arm, group in rows.groupby("arm") if group[column].notna().any()
         }
-        for name, column in COSTS.items()
+        for name, column in (COSTS.items() if primary else ())
     }
     found = analyse(
         values_of(rows, metric),

@@ -57,17 +57,21 @@ class Folder:
         """Return the stems of the small files."""
         return {entry.name.removesuffix(".parquet") for entry in _entries(self.path)}
 
-    def read(self) -> pa.Table | None:
+    def read(self, stamps: Stamps | None = None) -> pa.Table | None:
         """Return all rows, or None when there is no file.
+
+        Args:
+            stamps: Of the small files, where they are known.
 
         Raises:
             StoreError: A file is damaged.
         """
         import pyarrow as pa
 
-        self.fold()
-        stamps, covered, parts = self.stamps(), set[str](), []
-        for segment in self._segments():
+        stamps = self.stamps() if stamps is None else stamps
+        covered, parts = set[str](), []
+        segments, _ = self._fold(stamps)
+        for segment in segments:
             table = self._rows(segment, stamps, covered)
             if table is not None:
                 parts.append(table)
@@ -77,8 +81,11 @@ class Folder:
 
     def fold(self) -> list[Path]:
         """Bring the cache up to date, reading only what is new, and return the files that are damaged."""
-        stamps, damaged = self.stamps(), []
-        segments = self._segments()
+        return self._fold(self.stamps())[1]
+
+    def _fold(self, stamps: Stamps) -> tuple[list[_Segment], list[Path]]:
+        """Bring the cache up to date, and return its large files and the small ones that are damaged."""
+        segments, damaged, written = self._segments(), list[Path](), False
         covered = {name for segment in segments for name in _names(segment, stamps)}
         for segment in segments:
             if not any(segment.current(stamps, set())):
@@ -93,7 +100,8 @@ class Folder:
                     damaged.append(self.path / name)
             if len(tables) >= FOLD_AFTER:
                 self._keep(tables, stamps)
-        return damaged
+                written = True
+        return self._segments() if written else segments, damaged
 
     def _read(self, name: str) -> pa.Table:
         import pyarrow as pa
@@ -130,7 +138,7 @@ class Folder:
 
         try:
             with pq.ParquetFile(segment.path, page_checksum_verification=True) as file:
-                table = file.read(use_threads=False).replace_schema_metadata(None)
+                table = file.read().replace_schema_metadata(None)
         except (pa.ArrowException, OSError):
             _remove(segment.path)
             return None

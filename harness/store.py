@@ -50,6 +50,7 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._read_before: dict[str, tuple[dict[str, str], pd.DataFrame]] = {}
 
     # ---- the frozen study -------------------------------------------------------------------------------------------
 
@@ -194,8 +195,7 @@ class Store:
 
     def trials(self) -> pd.DataFrame:
         """Return one row per trial, sorted by block and arm."""
-        frame = self._read("trials")
-        return frame.sort_values(["block", "arm"], ignore_index=True) if len(frame) else frame
+        return self._read("trials")
 
     def measurements(self) -> pd.DataFrame:
         """Return one row per trial, step and metric, of the trials that have their row."""
@@ -220,14 +220,27 @@ class Store:
             self._files(table).fold()
 
     def _read(self, table: str, only: set[str] | None = None) -> pd.DataFrame:
+        """Return a table, decoded once as long as no file changes; signals are too many to be kept."""
         import pandas as pd
 
-        found = self._files(table).read()
-        if found is None:
-            columns = MEASUREMENTS if table == "measurements" else trial_columns((), ())
-            return pd.DataFrame(columns=[column.name for column in columns])
-        frame: pd.DataFrame = found.to_pandas()
-        return frame if only is None else frame[frame["trial_id"].isin(only)].reset_index(drop=True)
+        files = self._files(table)
+        stamps = files.stamps()
+        before = self._read_before.get(table)
+        if before is not None and before[0] == stamps:
+            frame = before[1]
+        else:
+            found = files.read(stamps)
+            if found is None:
+                columns = MEASUREMENTS if table == "measurements" else trial_columns((), ())
+                return pd.DataFrame(columns=[column.name for column in columns])
+            frame = found.to_pandas()
+            if table == "trials":
+                frame = frame.sort_values(["block", "arm"], ignore_index=True)
+            if table != "signals":
+                self._read_before[table] = (stamps, frame)
+        if only is None or only.issuperset(name.removesuffix(".parquet") for name in stamps):
+            return frame.copy(deep=False)
+        return frame[frame["trial_id"].isin(only)].reset_index(drop=True)
 
     def _files(self, table: str) -> Folder:
         return Folder(self.folder / table, self.folder / ".cache" / table)

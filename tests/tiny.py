@@ -105,6 +105,11 @@ def descendants(parent: int) -> list[int]:
     return [pid for child in map(int, found) for pid in (child, *descendants(child))]
 
 
+def processes(words: str) -> list[int]:
+    """Return this machine's processes whose command line holds some words."""
+    return [int(p.name) for p in Path("/proc").glob("[0-9]*") if words in command_line(int(p.name))]
+
+
 def command_line(pid: int) -> str:
     """Return what a process was started with."""
     try:

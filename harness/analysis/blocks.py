@@ -138,6 +138,8 @@ def numbers(column: pd.Series[Any], name: str, where: str) -> Floats:
 
 def flags(column: pd.Series[Any], name: str, where: str) -> Bools:
     """Return a column of true and false, 0 and 1, or statuses (``complete``, ``diverged`` …) as booleans."""
+    if column.dtype == bool:
+        return column.to_numpy()
     words = column.map(lambda cell: "" if pd.isna(cell) else label(cell).strip().lower())
     unknown = ~words.isin(FAILED_WORDS | FINE_WORDS)
     if unknown.any():

@@ -95,6 +95,13 @@ def flip_signs(n: int, most: int = 2**EXACT_UP_TO) -> tuple[NDArray[np.int8], bo
     return 1 - 2 * bits, False
 
 
+@functools.lru_cache(maxsize=1)
+def _flip_weights(n: int) -> tuple[Floats, bool]:
+    """Return the flips as the floats that products need: casting them anew for each contrast takes longer."""
+    signs, exact = flip_signs(n)
+    return signs.astype(float), exact
+
+
 def share_as_extreme(reached: Bools, exact: bool) -> float:
     """Return the p value from which flips reach the observed statistic, the observed one counted in when random."""
     return float(reached.mean()) if exact else float((reached.sum() + 1) / (len(reached) + 1))
@@ -117,7 +124,7 @@ def sign_flip(differences: Floats) -> float:
         for value in d[1:]:
             sums = np.concatenate([sums + value, sums - value])
         return share_as_extreme(np.abs(sums) >= observed - rounding, exact=True)
-    signs, exact = flip_signs(n)
+    signs, exact = _flip_weights(n)
     return share_as_extreme(np.abs(signs @ d) >= observed - rounding, exact)
 
 

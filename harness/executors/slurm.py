@@ -68,7 +68,7 @@ class Slurm:
                 flying += self._submit(executor, [waiting.popleft() for _ in range(room)], place, driver)
                 time.sleep(POLL)
                 if time.monotonic() - asked > ASK:
-                    _ask(flying)
+                    _ask(flying, executor.cluster)
                     asked = time.monotonic()
                 for flight in list(flying):
                     yield from flight.news()
@@ -159,14 +159,17 @@ class _Flight:
         if self.heard is not None and time.monotonic() - self.heard > timeout:
             self.job.cancel(check=False)
             return Lost(self.task, "timeout", f"no progress for {timeout:g} s (runner.trial_timeout)")
-        if not self.job.paths.result_pickle.exists() and self.missed < 2:
+        if self.job.paths.result_pickle.exists():
+            try:
+                return self.job.result()
+            except Exception as error:  # noqa: BLE001 - whatever submitit met: the job could not even begin
+                return Lost(self.task, "failed", f"job {self.job.job_id}: {_last_line(str(error))}", str(error))
+        if self.missed < 2:
             return None
-        try:
-            return self.job.result()
-        except Exception as error:  # noqa: BLE001 - submitit raises several kinds for a job that left no result
-            state, said = self.job.state, str(error).strip().splitlines() or [repr(error)]
-            status = "oom" if state.startswith("OUT_OF_ME") else "killed"
-            return Lost(self.task, status, f"job {self.job.job_id} left no result (state {state}): {said[0]}")
+        # job.result() would wait for ever where Slurm keeps no accounts of jobs that are gone.
+        state, said = self.job.state, _last_line(self.job.stderr() or "")
+        status = "oom" if state.startswith("OUT_OF_ME") else "killed"
+        return Lost(self.task, status, f"job {self.job.job_id} left no result (state {state}): {said}")
 
     def clear(self, *, keep_logs: bool) -> None:
         """Delete the job's files: what it found is the driver's now."""
@@ -177,21 +180,25 @@ class _Flight:
                 path.unlink(missing_ok=True)
 
 
-def _ask(flights: list[_Flight]) -> None:
-    """Note which jobs are gone; twice in a row, as a shared folder may show their results late."""
-    listed = _listed()
+def _last_line(text: str) -> str:
+    return (text.strip().splitlines() or [""])[-1]
+
+
+def _ask(flights: list[_Flight], cluster: str) -> None:
+    """Note which jobs are gone; it takes two notes to give one up, as a shared folder may show its results late."""
+    listed = _listed() if cluster == "slurm" else set[str]()
+    if listed is None:
+        return
     for flight in flights:
-        there = flight.job.job_id in listed if listed is not None else not flight.job.done()
+        there = flight.job.job_id in listed if cluster == "slurm" else not flight.job.done()
         flight.missed = 0 if there else flight.missed + 1
 
 
 def _listed() -> set[str] | None:
-    """Return the user's jobs that wait or run, by squeue, which needs no accounting database; None without Slurm."""
+    """Return the user's jobs that wait or run, by squeue, which needs no accounts; None while it fails."""
     command = ["squeue", "--me", "--noheader", "--array", "--format=%i"]
-    try:
-        return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
-    except FileNotFoundError:
-        return None
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return set(done.stdout.split()) if done.returncode == 0 else None
 
 
 def _compute(task: TrialTask, place: Place, note: Path, driver: Path, orphaned: float, *, gpu: bool) -> Finished | Lost:

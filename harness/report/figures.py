@@ -40,6 +40,10 @@ TICKS = (
     *(2, 5, 10, 20, 50, 100),
 )
 """Ratios at which a logarithmic axis of changes may be labelled."""
+MOST_LINES = 300
+"""Blocks or trials that a figure draws one by one, over all its panels; more could not be told apart."""
+MOST_PANELS = 12
+"""Contrasts whose blocks are drawn; the table and the figure of intervals have all of them."""
 PANELS = 3
 """Small figures side by side."""
 
@@ -130,12 +134,14 @@ def paired(findings: Findings, trials: pd.DataFrame) -> str | None:
     analysis = findings.primary
     if analysis is None or not any(c.n for c in analysis.contrasts):
         return None
-    contrasts = [c for c in analysis.contrasts if c.n]
+    every = [c for c in analysis.contrasts if c.n]
+    clearest = sorted(every, key=lambda c: math.inf if c.p_value is None else c.p_value)[:MOST_PANELS]
+    contrasts = [c for c in every if c in clearest]
     rows = trials[trials["status"].isin(MEASURED)]
     values = rows.dropna(subset=[analysis.metric]).set_index(["block", "arm"])[analysis.metric].unstack("arm")
     figure, panels = _figure(len(contrasts), PANELS, width=3.6 if len(contrasts) == 1 else 3.1, height=3.1, share=True)
     for axes, c in zip(panels, contrasts, strict=False):
-        pairs = values[[c.baseline, c.arm]].dropna()
+        pairs = _spaced(values[[c.baseline, c.arm]].dropna(), len(contrasts))
         for block, (before, after) in zip(pairs.index, pairs.astype("float64").to_numpy(), strict=True):
             better = (after < before) == (analysis.better == "lower")
             colour = COLOURS["inconclusive" if after == before else "helps" if better else "hurts"]
@@ -147,7 +153,15 @@ def paired(findings: Findings, trials: pd.DataFrame) -> str | None:
         axes.set_xlim(-0.25, 1.3)
         _value_axis(axes, analysis.scale)
     panels[0].set_ylabel(_metric_label(analysis.metric), parse_math=False)
-    return _svg(figure, "paired", f"{analysis.metric} of baseline and arm, block by block")
+    some = f", {len(pairs)} blocks of {len(values)}" if len(pairs) < len(values) else ""
+    some += f", the {len(contrasts)} clearest of {len(every)} contrasts" if len(contrasts) < len(every) else ""
+    return _svg(figure, "paired", f"{analysis.metric} of baseline and arm, block by block{some}")
+
+
+def _spaced(rows: pd.DataFrame, panels: int) -> pd.DataFrame:
+    """Return as many rows as a figure of so many panels can show, evenly spaced."""
+    most = max(6, MOST_LINES // panels)
+    return rows.iloc[:: math.ceil(len(rows) / most)] if len(rows) > most else rows
 
 
 def interactions(findings: Findings) -> str | None:
@@ -177,19 +191,24 @@ def interactions(findings: Findings) -> str | None:
 
 def course(findings: Findings, trials: pd.DataFrame, measurements: pd.DataFrame) -> str | None:
     """Return each metric over steps: thin lines for trials, thick for an arm's mean; None without measurements."""
-    rows = measurements.dropna(subset=["value"]).merge(trials[["trial_id", "arm", "block"]], on="trial_id")
-    arms = [arm.name for arm in findings.arms if arm.control is None and (rows["arm"] == arm.name).any()]
-    metrics = [m for m in findings.study.measure.metrics if (rows["metric"] == m).any()]
+    values = measurements[["trial_id", "step", "metric", "value", "floor"]].dropna(subset=["value"])
+    rows = values.merge(trials[["trial_id", "arm"]], on="trial_id")
+    named, measured = set(rows["arm"].unique()), set(rows["metric"].unique())
+    arms = [arm.name for arm in findings.arms if arm.control is None and arm.name in named]
+    metrics = [m for m in findings.study.measure.metrics if m in measured]
     if not arms or not metrics:
         return None
     others = [arm for arm in arms if arm != BASELINE]
     colours = {BASELINE: INK, **{arm: LINES[i % len(LINES)] for i, arm in enumerate(others)}}
-    figure, panels = _figure(len(metrics), PANELS, width=3.1, height=2.9)
+    legend = 0.17 * max(0, math.ceil(len(arms) / 3) - 4) / math.ceil(len(metrics) / PANELS)
+    figure, panels = _figure(len(metrics), PANELS, width=3.1, height=2.9 + legend)
     for axes, metric in zip(panels, metrics, strict=False):
         of_metric = rows[rows["metric"] == metric]
+        by_arm = dict(iter(of_metric.groupby("arm")))
         for arm in arms:
-            of_arm = of_metric[of_metric["arm"] == arm]
-            for _, trial in of_arm.groupby("trial_id"):
+            of_arm = by_arm.get(arm, of_metric.iloc[:0])
+            ids = _spaced(of_arm[["trial_id"]].drop_duplicates(), len(arms) * len(metrics))["trial_id"]
+            for _, trial in of_arm[of_arm["trial_id"].isin(ids)].groupby("trial_id"):
                 line = trial.sort_values("step")
                 axes.plot(line["step"], line["value"].astype("float64"), color=colours[arm], lw=0.6, alpha=0.45)
             mean = of_arm.groupby("step")["value"].mean()

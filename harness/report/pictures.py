@@ -48,19 +48,13 @@ class Samples:
 def samples(findings: Findings, store: Store, trials: pd.DataFrame) -> Samples | None:
     """Return strips of the first block that has most arms' pictures; None where there are none."""
     arms = [arm.name for arm in findings.arms if arm.control is None]
-    rows = {(int(row["block"]), str(row["arm"])): row for row in trials.to_dict("records")}
-    blocks = sorted({block for block, _ in rows})
-
-    def path(block: int, arm: str) -> Path | None:
-        row = rows.get((block, arm))
-        found = store.samples / f"{row['trial_id']}.png" if row is not None else None
-        return found if found is not None and found.exists() else None
-
-    if not blocks:
+    there = {path.stem for path in store.samples.glob("*.png")}
+    pictured = trials[trials["arm"].isin(arms) & trials["trial_id"].isin(there)]
+    if not len(pictured):
         return None
-    block = max(blocks, key=lambda b: (sum(path(b, arm) is not None for arm in arms), -b))
-    if all(path(block, arm) is None for arm in arms):
-        return None
+    counts = pictured["block"].value_counts()
+    block = int(counts[counts == counts.max()].index.min())
+    rows = {str(row["arm"]): row for row in trials[trials["block"] == block].to_dict("records")}
     strips = [
         _strip(name, "", store.samples / f"{name}.png")
         for name in ("source", "target")
@@ -68,13 +62,14 @@ def samples(findings: Findings, store: Store, trials: pd.DataFrame) -> Samples |
     ]
     metric = findings.study.measure.primary
     for arm in arms:
-        row = rows.get((block, arm))
+        row = rows.get(arm)
         if row is None:
             continue
         status, value = str(row["status"]), row.get(metric)
         measured = "" if value is None or math.isnan(value) else f"{metric} {short(float(value), 4)}"
         about = ", ".join(part for part in (measured, "" if status == "complete" else status) if part)
-        strips.append(_strip(arm, about, path(block, arm)))
+        trial_id = row["trial_id"]
+        strips.append(_strip(arm, about, store.samples / f"{trial_id}.png" if trial_id in there else None))
     return Samples(block, tuple(strips))
 
 

@@ -164,7 +164,7 @@ def provenance_table(findings: Findings, trials: pd.DataFrame) -> Table:
         ("trials", f"{findings.trials_done} of {findings.trials_planned}"),
     ]
     for name, column in PROVENANCE:
-        found = sorted({_version(value) for value in trials[column].dropna()}) if column in trials else []
+        found = sorted({_version(value) for value in trials[column].dropna().unique()}) if column in trials else []
         rows.append((name, " and ".join(found) if len(found) < 2 else f"{len(found)} different: {'; '.join(found)}"))
     if len(trials) and "wall_seconds" in trials:
         rows.append(("computing time", duration(float(trials["wall_seconds"].fillna(0).astype("float64").sum()))))

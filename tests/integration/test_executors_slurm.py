@@ -64,15 +64,10 @@ def test_jobs_give_the_rows_of_this_machines_processes_also_when_one_is_killed(t
         happened.append(event)
         if not first or not isinstance(event, TrialProgress):
             return
-        for file in (tmp_path / "jobs" / "tiny" / "slurm").glob("*_submitted.pkl"):
-            job = file.name.split("_submitted")[0]
-            if cluster == "slurm":
-                subprocess.run(["scancel", "--signal=KILL", job], check=True)
-            else:
-                for pid in tiny.descendants(int(job)):
-                    tiny.kill(pid)
+        for pid in tiny.processes(f"-m submitit.core._submit {tmp_path}"):
+            tiny.kill(pid)
 
-    study = tiny.study(training={"steps": 600, "batch_size": 4}, design={"blocks": 1})
+    study = tiny.study(training={"steps": 400, "batch_size": 4}, design={"blocks": 1}, runner={"checkpoint_every": 0.5})
     Driver(study, tmp_path / "jobs", executor=Slurm(1, 0, 2, cluster=cluster), watch=watch).run()
     assert 1 <= len([event for event in happened if isinstance(event, Retried)]) <= 2
     Driver(study, tmp_path / "local", executor=Local(2), watch=lambda _: None).run()
