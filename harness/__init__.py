@@ -17,7 +17,7 @@ def load(folder: str | Path) -> Tables:
     """Return the tables of a study as pandas frames.
 
     Args:
-        folder: A study's results, e.g. ``results/quickstart``.
+        folder: A study's results, e.g. ``results/quickstart`` or ``s3://bucket/results/quickstart``.
 
     Example:
         >>> import harness
@@ -26,4 +26,4 @@ def load(folder: str | Path) -> Tables:
     """
     from harness.store import Store
 
-    return Store(Path(folder)).tables()
+    return Store.at(folder).fetched().tables()

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from harness.errors import HarnessError
+from harness.remote import is_uri
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from harness.findings import Findings
+    from harness.store import Store
     from harness.study import Study
 
 app = typer.Typer(
@@ -45,7 +47,13 @@ StudyOrFolder = Annotated[
     str, typer.Argument(metavar="STUDY", help="A study file, a study's name, or its folder of results.")
 ]
 Results = Annotated[
-    Path, typer.Option("--results", help="Folder that holds a folder per study.", envvar="HARNESS_RESULTS")
+    str,
+    typer.Option(
+        "--results",
+        metavar="DIR",
+        help="Folder that holds a folder per study, or a URI such as s3://bucket/results.",
+        envvar="HARNESS_RESULTS",
+    ),
 ]
 Settings = Annotated[
     list[str] | None,
@@ -79,7 +87,7 @@ def _cores() -> int:
 @app.command()
 def run(
     study_file: StudyFile,
-    results: Results = Path("results"),
+    results: Results = "results",
     workers: Workers = None,
     settings: Settings = None,
     executor: Annotated[ExecutorName, typer.Option(help="Where trials are computed.")] = ExecutorName.LOCAL,
@@ -108,7 +116,8 @@ def run(
             raise typer.Exit(INTERRUPTED) from None
     paths = write(findings, driver.store)
     _print_findings(findings, console)
-    console.print(f"\nreport: {paths['html']}", highlight=False)
+    at = "" if driver.store.remote is None else f", and at {driver.store.remote.uri}"
+    console.print(f"\nreport: {paths['html']}{at}", highlight=False)
     if as_json:
         _document(document(findings))
     raise typer.Exit(NOT_ALL_COMPLETE if _progress(findings)[1] else DONE)
@@ -161,7 +170,7 @@ def _print_findings(findings: Findings, console: Console) -> None:
 @app.command()
 def plan(
     study_file: StudyFile,
-    results: Results = Path("results"),
+    results: Results = "results",
     workers: Workers = None,
     settings: Settings = None,
     build: Annotated[
@@ -183,7 +192,7 @@ def plan(
 @app.command()
 def report(
     study: StudyOrFolder,
-    results: Results = Path("results"),
+    results: Results = "results",
     out: Annotated[
         Path | None, typer.Option(help="Folder for the files; `report/` in the results unless given.")
     ] = None,
@@ -193,7 +202,7 @@ def report(
     from harness.findings import stored
     from harness.report import document, write
 
-    store, findings = stored(_folder(study, results))
+    store, findings = stored(_store(study, results))
     console = _console(as_json=as_json)
     paths = write(findings, store, out)
     for kind, path in paths.items():
@@ -203,37 +212,37 @@ def report(
 
 
 @app.command()
-def status(study: StudyOrFolder, results: Results = Path("results")) -> None:
+def status(study: StudyOrFolder, results: Results = "results") -> None:
     """What is done, running and failed, and the verdict so far."""
     from harness.findings import stored
 
-    _, findings = stored(_folder(study, results))
+    _, findings = stored(_store(study, results))
     _print_findings(findings, _console())
 
 
 @app.command()
 def dashboard(
     study: StudyOrFolder,
-    results: Results = Path("results"),
+    results: Results = "results",
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.")] = 8080,
 ) -> None:
     """Open the Optuna dashboard on a study, on this machine only."""
     from harness.dashboard import serve
+
+    store = _store(study, results).fetched()
+    url = store.frozen().get("runner", {}).get("storage")
+    serve(store.folder, port=port, url=url, announce=_console().print)
+
+
+def _store(study: str, results: str) -> Store:
+    """Return the results that a study file, a folder, a URI or a study's name stands for."""
     from harness.store import Store
 
-    folder = _folder(study, results)
-    url = Store(folder).frozen().get("runner", {}).get("storage")
-    serve(folder, port=port, url=url, announce=_console().print)
-
-
-def _folder(study: str, results: Path) -> Path:
-    """Return the results folder that a name, a folder or a study file stands for."""
-    path = Path(study)
-    if path.suffix in (".yaml", ".yml"):
+    if study.endswith((".yaml", ".yml")):
         from harness.reading import read_study
 
-        return results / read_study(path).study
-    return path if path.is_dir() else results / study
+        return Store.at(results, read_study(Path(study)).study)
+    return Store.at(study) if is_uri(study) or Path(study).is_dir() else Store.at(results, study)
 
 
 @app.command()

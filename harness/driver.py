@@ -14,7 +14,7 @@ from harness.dashboard import Mirror
 from harness.design import Arm, Trial, arms, own_code, trials
 from harness.environment import environment
 from harness.errors import MissingExtraError, StoreError
-from harness.executors import Event, Executor, Finished, Lost, Place
+from harness.executors import Compute, Event, Executor, Finished, Lost, Place
 from harness.findings import Findings, find
 from harness.metrics.catalogue import metric_named, missing_extra
 from harness.reading import changed
@@ -96,11 +96,11 @@ class Driver:
     """The only writer of one study's tables and of their mirror."""
 
     def __init__(
-        self, study: Study, results: Path, *, executor: Executor, watch: Watch, shard: Shard | None = None
+        self, study: Study, results: str | Path, *, executor: Executor, watch: Watch, shard: Shard | None = None
     ) -> None:
         self.study = study
-        self.store = Store(results / study.study)
-        self.cache = results / ".cache"
+        self.store = Store.at(results, study.study)
+        self.cache = self.store.folder.parent / ".cache"
         self.executor = executor
         self.watch = watch
         self.shard = shard or Shard()
@@ -117,15 +117,17 @@ class Driver:
         """
         with self.store.held():
             self._freeze()
-            self._prepare()
-            mirror = Mirror(self.study, self.store, self.study.runner.storage)
-            with self._room():
-                mirror.sync()
-            for goal in self.study.design.goals:
-                self._compute(trials(self._open_arms(), self.shard.blocks(goal)), mirror)
-                if self.study.design.looks and self.shard.of == 1:
-                    findings = self.findings()
-                    self.watch(Looked(findings, goal, tuple(arm.name for arm in self._open_arms())))
+            expected = len(self._missing(self.arms, self.study.design.goals[0]))
+            with self.executor.opened(self._place(), expected) as compute:
+                self._prepare()
+                mirror = Mirror(self.study, self.store, self.study.runner.storage)
+                with self._room():
+                    mirror.sync()
+                for goal in self.study.design.goals:
+                    self._compute(self._missing(self._open_arms(), goal), compute, mirror)
+                    if self.study.design.looks and self.shard.of == 1:
+                        findings = self.findings()
+                        self.watch(Looked(findings, goal, tuple(arm.name for arm in self._open_arms())))
             found = self.findings()
             with self._room():
                 mirror.describe(found)
@@ -200,33 +202,41 @@ class Driver:
             return ()
         return tuple(arm for arm in trained if arm.name == BASELINE or arm.name in open_arms)
 
-    def _compute(self, wanted: Sequence[Trial], mirror: Mirror) -> None:
-        """Compute the trials that have no row, again where they were lost to causes that are not their own."""
+    def _place(self) -> Place:
+        """Return where trials keep what they need."""
         runner = self.study.runner
-        place = Place(
+        return Place(
             cache=self.cache.absolute(),
             checkpoints=self.store.folder.absolute() / "checkpoints",
             checkpoint_every=runner.checkpoint_every,
             trial_timeout=runner.trial_timeout,
         )
+
+    def _missing(self, chosen: Sequence[Arm], blocks: int) -> list[Trial]:
+        """Return the trials of some arms, in this shard's blocks up to a number, that have no row."""
         done = self.store.done()
-        tasks = [self._task(trial) for trial in wanted if trial.trial_id not in done]
+        return [t for t in trials(chosen, self.shard.blocks(blocks)) if t.trial_id not in done]
+
+    def _compute(self, wanted: Iterable[Trial], compute: Compute, mirror: Mirror) -> None:
+        """Compute trials, again where they were lost to causes that are not their own."""
+        retries = self.study.runner.retries
+        tasks = [self._task(trial) for trial in wanted]
         while tasks:
             again: list[TrialTask] = []
-            with closing(self.executor.events(tasks, place)) as events:  # an interrupt ends the workers at once
+            with closing(compute(tasks)) as events:
                 for event in events:
                     self.watch(event)
-                    if isinstance(event, Lost) and event.status == "killed" and event.task.attempts <= runner.retries:
+                    if isinstance(event, Lost) and event.status == "killed" and event.task.attempts <= retries:
                         again.append(dataclasses.replace(event.task, attempts=event.task.attempts + 1))
                         self.watch(Retried(event.task, event.message))
                     elif isinstance(event, (Finished, Lost)):
                         rows = event.rows if isinstance(event, Finished) else self._lost(event)
-                        self._keep(event.task, rows, place, mirror)
+                        self._keep(event.task, rows, mirror)
             tasks = again
 
-    def _keep(self, task: TrialTask, rows: TrialRows, place: Place, mirror: Mirror) -> None:
+    def _keep(self, task: TrialTask, rows: TrialRows, mirror: Mirror) -> None:
         self.store.write(rows, axes=list(self.study.axes), metrics=self.study.measure.metrics)
-        (place.checkpoints / f"{task.trial_id}.pt").unlink(missing_ok=True)
+        (self.store.folder / "checkpoints" / f"{task.trial_id}.pt").unlink(missing_ok=True)
         with self._room():
             mirror.add(rows.trial, rows.measurements)
         self.kept += 1

@@ -104,13 +104,13 @@ def values_of(trials: pd.DataFrame, metric: str) -> pd.DataFrame:
     )
 
 
-def stored(folder: Path) -> tuple[Store, Findings]:
-    """Return the store of a study's folder and what its rows say.
+def stored(results: Store | Path) -> tuple[Store, Findings]:
+    """Return the store of a study's results, with what is at its URI, and what its rows say.
 
     Raises:
         StoreError: The folder holds no study.
     """
-    store = Store(folder)
+    store = (results if isinstance(results, Store) else Store(results)).fetched()
     study = Study.model_validate(store.frozen())
     return store, find(study, store.tables(), store.plan())
 
@@ -165,7 +165,7 @@ def whole_blocks(study: Study, trials: pd.DataFrame, trained: set[str]) -> pd.Da
 
 
 def _effects(study: Study, trials: pd.DataFrame, every: tuple[Arm, ...]) -> Factorial | None:
-    """Return main effects and interactions; None for other designs, and before a block is whole."""
+    """Return main effects and interactions; None for other designs, and where a level has no value yet."""
     axes = {f"arm_{axis}": short for axis, short in short_names(study.axes).items()}
     compared = {arm.name for arm in every if arm.control is None}
     rows = trials[trials["arm"].isin(compared)]
@@ -173,6 +173,10 @@ def _effects(study: Study, trials: pd.DataFrame, every: tuple[Arm, ...]) -> Fact
         return None
     metric = metric_named(study.measure.primary)
     table = rows.rename(columns=axes).assign(failed=~rows["status"].isin(MEASURED))
+    measured = table[~table["failed"] & table[metric.name].notna()]
+    if any(measured[axis].nunique() < 2 for axis in axes.values()):
+        # Every trial with some level has failed so far: the arms' own contrasts say so, no effect can be computed.
+        return None
     return factorial(
         table[["block", *axes.values(), metric.name, "failed"]],
         factors=list(axes.values()),

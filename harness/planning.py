@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from harness.design import Arm
 
 
-def plan_document(study: Study, *, results: Path, workers: int, build: bool) -> dict[str, Any]:
+def plan_document(study: Study, *, results: str | Path, workers: int, build: bool) -> dict[str, Any]:
     """Return the plan of a study as JSON's own types.
 
     Args:
@@ -35,10 +35,11 @@ def plan_document(study: Study, *, results: Path, workers: int, build: bool) -> 
         HarnessError: The arms do not go together, or the data is missing.
     """
     every = arms(study)
+    store = Store.at(results, study.study).fetched()
     if build:
         from harness.preflight import preflight
 
-        found = preflight(study, every, cache=results / ".cache", workers=workers)
+        found = preflight(study, every, cache=store.folder.parent / ".cache", workers=workers)
         document = found.document()
         plans = {plan.arm: plan for plan in found.arms}
     else:
@@ -62,7 +63,7 @@ def plan_document(study: Study, *, results: Path, workers: int, build: bool) -> 
         "aliases": [list(group) for group in aliases(study)],
         "primary": study.measure.primary,
         "margin": str(study.measure.margin),
-        "detectable": _power(study, results),
+        "detectable": _power(study, store),
     }
 
 
@@ -71,12 +72,11 @@ def _unbuilt(arm: Arm) -> dict[str, Any]:
     return dataclasses.asdict(empty)
 
 
-def _power(study: Study, results: Path) -> list[dict[str, Any]]:
+def _power(study: Study, store: Store) -> list[dict[str, Any]]:
     """Return what the study's blocks can show, per arm of its stored rows, or in standard deviations without any."""
     metric = metric_named(study.measure.primary)
     margin = Margin.parse(study.measure.margin)
     asked = {"blocks": study.design.most_blocks, "margin": margin, "scale": metric.scale}
-    store = Store(results / study.study)
     rows = store.trials()
     if not len(rows) or BASELINE not in set(rows["arm"]):
         return [{"arm": None, "pilot_pairs": 0, **power_plan(**asked, sd=None)}]  # type: ignore[arg-type]

@@ -7,13 +7,14 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import StoreError
 from harness.folded import Folder
+from harness.remote import Remote, is_uri, working_copy
 from harness.tables import MEASUREMENTS, ArmPlan, Column, Row, TrialRows, trial_columns
 
 if TYPE_CHECKING:
@@ -46,11 +47,35 @@ class Tables:
 
 
 class Store:
-    """The folder of one study's results."""
+    """The folder of one study's results, or the working copy of one at a URI."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, remote: Remote | None = None) -> None:
         self.folder = folder
+        self.remote = remote
         self._read_before: dict[str, tuple[dict[str, str], pd.DataFrame]] = {}
+
+    @staticmethod
+    def at(results: str | Path, *study: str) -> Store:
+        """Return the store of a study, whose rows at a URI are fetched where its first table is read or it is held.
+
+        Args:
+            results: A folder, or the URI of one.
+            study: Names below it.
+        """
+        text = str(results)
+        if not is_uri(text):
+            return Store(Path(results, *study))
+        return Store(Path(working_copy(text), *study), Remote.of(text, *study))
+
+    def fetched(self) -> Store:
+        """Return this store, with what is at its URI.
+
+        Raises:
+            StoreError: The URI does not answer.
+        """
+        if self.remote is not None:
+            self.remote.fetch(self.folder)
+        return self
 
     # ---- the frozen study -------------------------------------------------------------------------------------------
 
@@ -109,15 +134,27 @@ class Store:
                 f"{self.folder}: cannot be written ({error.strerror}); choose another --results"
             ) from error
         try:
-            self.write_file(".holder", f"process {os.getpid()} on {os.uname().nodename}".encode())
+            self._write_here(".holder", f"process {os.getpid()} on {os.uname().nodename}".encode())
             for folder, _, names in os.walk(self.folder):
                 for name in names:
                     if name.startswith(".scratch-"):
                         Path(folder, name).unlink(missing_ok=True)
-            yield
+            with nullcontext() if self.remote is None else self._in_step(self.remote):
+                yield
         finally:
             (self.folder / ".holder").unlink(missing_ok=True)
             lock.release()
+
+    @contextmanager
+    def _in_step(self, remote: Remote) -> Iterator[None]:
+        """Hold the URI too, and level what an interruption left at one side only."""
+        with remote.held():
+            remote.fetch(self.folder)
+            remote.send(
+                self.folder,
+                (f"{table}/{name}.parquet" for table in TABLES for name in self._files(table).names()),
+            )
+            yield
 
     def _holder(self) -> str:
         try:
@@ -155,11 +192,16 @@ class Store:
         self.write_file(f"{table}/{name}.parquet", sink.getvalue().to_pybytes())
 
     def write_file(self, name: str, content: bytes) -> None:
-        """Write a file whole: under a scratch name, flushed to the disk, then renamed.
+        """Write a file whole: under a scratch name, flushed to the disk, then renamed; then at the URI, where one is.
 
         Raises:
             StoreError: The disk is full or read-only; nothing half-written is left under the file's name.
         """
+        self._write_here(name, content)
+        if self.remote is not None:
+            self.remote.put(name, content)
+
+    def _write_here(self, name: str, content: bytes) -> None:
         path = self.folder / name
         scratch = path.parent / f".scratch-{os.getpid()}-{path.name}"
         try:
@@ -189,6 +231,9 @@ class Store:
             path.replace(path.with_suffix(".damaged"))
             # Without its row a trial is not done: the others' rows are then written anew.
             (self.folder / "trials" / path.name).unlink(missing_ok=True)
+            if self.remote is not None:
+                self.remote.remove(f"trials/{path.name}")
+                self.remote.remove(f"{path.parent.name}/{path.name}")
         return list(dict.fromkeys(damaged))
 
     # ---- reading ----------------------------------------------------------------------------------------------------

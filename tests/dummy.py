@@ -7,18 +7,19 @@ the dummy trainer too.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import hashlib
 import sys
 import types
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import harness.executors.computing
 import harness.executors.local
 from harness.driver import Driver, Happening, Shard
-from harness.executors import Event, Executor, Finished, Place, Started
+from harness.executors import Compute, Event, Executor, Finished, Place, Started
 from harness.executors.local import Local
 from harness.study import Study
 from harness.tables import TrialRows
@@ -96,7 +97,12 @@ class Formula:
 
     workers = 1
 
-    def events(self, tasks: Iterable[TrialTask], place: Place) -> Iterator[Event]:  # noqa: ARG002 - the protocol's
+    @contextlib.contextmanager
+    def opened(self, place: Place, expected: int) -> Iterator[Compute]:  # noqa: ARG002 - the protocol's
+        """Begin nothing."""
+        yield self.events
+
+    def events(self, tasks: Iterable[TrialTask]) -> Generator[Event]:
         """Yield each task's rows."""
         for task in tasks:
             yield Started(task)
@@ -115,21 +121,27 @@ class _NoPlan:
         return {"arms": []}
 
 
-def without_torch() -> None:
-    """Put the formula in the place of the training, and nothing in the place of preflight and data."""
+def stand_ins() -> dict[str, types.ModuleType]:
+    """Return the formula in the place of the training, and nothing in the place of preflight and data."""
     parts = {
         "harness.trial": {"run_trial": rows},
         "harness.preflight": {"preflight": lambda *_, **__: _NoPlan()},
         "harness.data": {"load": lambda *_: types.SimpleNamespace(notes=())},
     }
+    found = {name: types.ModuleType(name) for name in parts}
     for name, contents in parts.items():
-        sys.modules[name] = types.ModuleType(name)
-        vars(sys.modules[name]).update(contents)
+        vars(found[name]).update(contents)
+    return found
+
+
+def without_torch() -> None:
+    """Put the stand-ins in their places, for the rest of this process."""
+    sys.modules.update(stand_ins())
     harness.executors.computing.warm_up = harness.executors.local.warm_up = lambda: None
 
 
 def drive(
-    asked: Study, results: Path, *, executor: Executor | None = None, shard: Shard | None = None
+    asked: Study, results: str | Path, *, executor: Executor | None = None, shard: Shard | None = None
 ) -> list[Happening]:
     """Run a study with the formula in the place of the training, and return what happened."""
     happened: list[Happening] = []

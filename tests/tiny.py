@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import yaml
 
 from harness.design import trials
 from harness.driver import Driver
-from harness.executors import Place
+from harness.executors import Event, Executor, Place
 from harness.executors.local import Local
 from harness.store import Store
 from harness.study import Study
@@ -158,6 +158,12 @@ def tasks(asked: Study, folder: Path) -> list[TrialTask]:
     """Return a study's tasks as its driver would hand them to an executor."""
     driver = Driver(asked, folder, executor=Local(1), watch=lambda _: None)
     return [driver._task(trial) for trial in trials(driver.arms, range(asked.design.most_blocks))]
+
+
+def events(executor: Executor, tasks: Sequence[TrialTask], place: Place) -> Iterator[Event]:
+    """Yield what happens while an executor computes tasks."""
+    with executor.opened(place, len(tasks)) as compute:
+        yield from compute(tasks)
 
 
 def place(folder: Path, *, timeout: float | None = None, every: float = 0.05) -> Place:

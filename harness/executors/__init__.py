@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -57,9 +58,21 @@ class Place:
     """Seconds without any progress after which a trial is given up."""
 
 
+Compute = Callable[[Iterable[TrialTask]], Generator[Event]]
+"""Computes tasks, in any order, and yields what happens; each task ends in one Finished or Lost."""
+
+
 class Executor(Protocol):
     """Computes tasks somewhere."""
 
-    def events(self, tasks: Iterable[TrialTask], place: Place) -> Generator[Event]:
-        """Compute the tasks, in any order, and yield what happens; each task ends in one Finished or Lost."""
+    def opened(self, place: Place, expected: int) -> AbstractContextManager[Compute]:
+        """Begin what takes its time, processes or a connection, and end it with the study, however that ends.
+
+        Args:
+            place: Caches and checkpoints.
+            expected: Tasks that will come soon; more may.
+
+        Raises:
+            HarnessError: Nothing can be computed there.
+        """
         ...

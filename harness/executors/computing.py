@@ -19,6 +19,7 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 def warm_up() -> None:
     """Import what a trial needs, so that the first trial's clock does not pay for it."""
     import torch
+    import torch._dynamo  # what the first optimiser in a process imports
 
     import harness.trial  # noqa: F401 - imported for later
 

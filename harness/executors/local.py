@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
@@ -18,7 +18,7 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 from harness.errors import HarnessError
-from harness.executors import Event, Finished, Lost, Place, Started
+from harness.executors import Compute, Event, Finished, Lost, Place, Started
 from harness.executors.computing import ONE_THREAD, compute, warm_up
 from harness.tasks import TrialProgress, TrialTask
 
@@ -38,41 +38,21 @@ class Local:
     gpus: float = 0
     """GPUs a trial takes; 0 computes on the CPU, a fraction puts several workers on one GPU."""
 
-    def events(self, tasks: Iterable[TrialTask], place: Place) -> Iterator[Event]:
-        """Compute the tasks, in their order, as workers become free.
+    @contextlib.contextmanager
+    def opened(self, place: Place, expected: int) -> Iterator[Compute]:
+        """Start the processes, which import what trials need meanwhile.
 
         Raises:
             HarnessError: The study asks for GPUs that this machine does not have.
         """
-        waiting = deque(tasks)
         seats = gpu_seats(self.gpus, _gpus())[: self.workers] if self.gpus else [""] * self.workers
-        crew: list[_Worker] = []
+        crew = _Crew(place, seats)
         try:
-            while waiting or any(worker.task for worker in crew):
-                while waiting and sum(w.task is not None for w in crew) < len(seats):
-                    free = next((w for w in crew if w.task is None), None)
-                    if free is None:
-                        taken = {worker.number for worker in crew}
-                        number = next(i for i in range(len(seats)) if i not in taken)
-                        free = _Worker(place, number, seats[number])
-                        crew.append(free)
-                    task = waiting.popleft()
-                    if free.give(task):
-                        yield Started(task)
-                    else:
-                        waiting.appendleft(task)
-                        crew.remove(free)
-                ready = wait([worker.pipe for worker in crew], timeout=POLL)
-                for worker in list(crew):
-                    if worker.pipe in ready:
-                        yield from worker.hear()
-                    elif worker.silent_for() > (place.trial_timeout or float("inf")):
-                        yield worker.give_up(place.trial_timeout or 0)
-                    if not worker.alive:
-                        crew.remove(worker)
+            for _ in range(min(expected, len(seats))):
+                crew.hire()
+            yield crew.compute
         finally:
-            for worker in crew:
-                worker.stop()
+            crew.stop()
 
 
 def gpu_seats(share: float, gpus: list[str]) -> list[str]:
@@ -105,6 +85,48 @@ def _gpus() -> list[str]:
 
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     return named.split(",") if named else [str(i) for i in range(torch.cuda.device_count())]
+
+
+class _Crew:
+    """The processes of one study: as many as there are seats, each replaced when it is gone."""
+
+    def __init__(self, place: Place, seats: Sequence[str]) -> None:
+        self.place, self.seats = place, seats
+        self.workers: list[_Worker] = []
+
+    def hire(self) -> _Worker:
+        """Start a process on the first seat that is free."""
+        taken = {worker.number for worker in self.workers}
+        number = next(i for i in range(len(self.seats)) if i not in taken)
+        worker = _Worker(self.place, number, self.seats[number])
+        self.workers.append(worker)
+        return worker
+
+    def compute(self, tasks: Iterable[TrialTask]) -> Generator[Event]:
+        """Compute the tasks, in their order, as workers become free."""
+        waiting, patience = deque(tasks), self.place.trial_timeout or float("inf")
+        while waiting or any(worker.task for worker in self.workers):
+            while waiting and sum(w.task is not None for w in self.workers) < len(self.seats):
+                free = next((w for w in self.workers if w.task is None), None) or self.hire()
+                task = waiting.popleft()
+                if free.give(task):
+                    yield Started(task)
+                else:
+                    waiting.appendleft(task)
+                    self.workers.remove(free)
+            ready = wait([worker.pipe for worker in self.workers], timeout=POLL)
+            for worker in list(self.workers):
+                if worker.pipe in ready:
+                    yield from worker.hear()
+                elif worker.silent_for() > patience:
+                    yield worker.give_up(patience)
+                if not worker.alive:
+                    self.workers.remove(worker)
+
+    def stop(self) -> None:
+        """End all processes."""
+        for worker in self.workers:
+            worker.stop()
 
 
 class _Worker:

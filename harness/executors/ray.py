@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import math
 import os
 import socket
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from harness.errors import HarnessError, MissingExtraError
-from harness.executors import Event, Finished, Lost, Place, Started
+from harness.executors import Compute, Event, Finished, Lost, Place, Started
 from harness.executors.computing import ONE_THREAD, compute, warm_up
 from harness.tasks import TrialProgress, TrialTask
 
@@ -36,8 +38,9 @@ class RayCluster:
     workers: int | None
     """At most so many trials at a time; as many as the cluster has room for unless given."""
 
-    def events(self, tasks: Iterable[TrialTask], place: Place) -> Iterator[Event]:
-        """Compute the tasks as the cluster has room.
+    @contextmanager
+    def opened(self, place: Place, expected: int) -> Iterator[Compute]:  # noqa: ARG002 - Ray starts its own processes
+        """Connect to the cluster.
 
         Raises:
             MissingExtraError: Ray is not installed.
@@ -45,6 +48,10 @@ class RayCluster:
         """
         ray = _connected(self.address)
         self._fits(ray)
+        yield functools.partial(self._events, ray, place)
+
+    def _events(self, ray: Any, place: Place, tasks: Iterable[TrialTask]) -> Generator[Event]:
+        """Compute the tasks as the cluster has room."""
         mailbox = _mailbox(ray)
         # Retries are the driver's, which counts them; Ray's own would hide them.
         remote = ray.remote(max_retries=0, num_cpus=self.cpus, num_gpus=self.gpus)(_compute)

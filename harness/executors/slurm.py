@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import os
 import subprocess
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import HarnessError, MissingExtraError
-from harness.executors import Event, Finished, Lost, Place, Started
+from harness.executors import Compute, Event, Finished, Lost, Place, Started
 from harness.executors.computing import ONE_THREAD, compute, warm_up
 from harness.tasks import TrialProgress, TrialTask
 
@@ -50,15 +51,25 @@ class Slurm:
     cluster: str | None = None
     """As submitit names it: `slurm`, or `local` for processes of this machine; `HARNESS_SLURM_CLUSTER` unless given."""
 
-    def events(self, tasks: Iterable[TrialTask], place: Place) -> Iterator[Event]:
-        """Compute the tasks as the queue lets them through.
+    @contextlib.contextmanager
+    def opened(self, place: Place, expected: int) -> Iterator[Compute]:  # noqa: ARG002 - Slurm starts its own processes
+        """Find Slurm.
 
         Raises:
             MissingExtraError: submitit is not installed.
-            HarnessError: There is no Slurm, or it refuses the jobs.
+            HarnessError: There is no Slurm.
         """
         folder = place.checkpoints.parent / "slurm"
-        executor = self._executor(folder)
+        yield functools.partial(self._events, self._executor(folder), folder, place)
+
+    def _events(
+        self, executor: AutoExecutor, folder: Path, place: Place, tasks: Iterable[TrialTask]
+    ) -> Generator[Event]:
+        """Compute the tasks as the queue lets them through.
+
+        Raises:
+            HarnessError: Slurm refuses the jobs.
+        """
         waiting, flying = deque(tasks), list[_Flight]()
         driver, asked = folder / "driver", time.monotonic()
         try:

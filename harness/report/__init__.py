@@ -55,7 +55,7 @@ def write(findings: Findings, store: Store, folder: Path | None = None) -> dict[
         "tex": latex([t for t in (*tables.answer, *tables.rest) if t.name != "provenance"]),
         "json": json.dumps(document(findings), indent=1, ensure_ascii=False, allow_nan=False) + "\n",
     }
-    target = Folder(to)
+    target = Folder(to, None if folder or store.remote is None else store.remote.below("report"))
     for ending, text in written.items():
         target.write_file(f"report.{ending}", text.encode("utf-8"))
     return {ending: to / f"report.{ending}" for ending in written}

@@ -75,7 +75,7 @@ def test_each_trial_pays_for_itself_alone(tmp_path: Path) -> None:
     study = awkward(CALM, "sleep", "raise", "allocate", "exit", "kill-always", "diverge")
     tasks = tiny.tasks(study, tmp_path)
     outcomes: dict[str, Event] = {}
-    for event in Local(2).events(tasks, tiny.place(tmp_path, timeout=4.0)):
+    for event in tiny.events(Local(2), tasks, tiny.place(tmp_path, timeout=4.0)):
         if isinstance(event, (Finished, Lost)):
             name = event.task.levels["generator.options.does"]
             assert name not in outcomes

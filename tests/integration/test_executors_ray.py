@@ -25,7 +25,7 @@ os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 def test_without_ray_the_message_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'gan-ablation-harness\[ray\]'"):
-        list(RayCluster(None, 1, 0, None).events([], tiny.place(tmp_path)))
+        list(tiny.events(RayCluster(None, 1, 0, None), [], tiny.place(tmp_path)))
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def test_on_a_cluster_each_trial_pays_for_itself_alone(tmp_path: Path, cluster: 
         training={"steps": 12, "batch_size": 4, "loss": {"constant": 0.0}},
     )
     executor = RayCluster(cluster.address, cpus=1, gpus=0, workers=None)
-    events: list[Event] = list(executor.events(tiny.tasks(study, tmp_path), tiny.place(tmp_path, timeout=10.0)))
+    events: list[Event] = list(tiny.events(executor, tiny.tasks(study, tmp_path), tiny.place(tmp_path, timeout=10.0)))
     outcomes = [event for event in events if isinstance(event, (Finished, Lost))]
     found = {e.task.levels["generator.options.does"]: e.status if isinstance(e, Lost) else "rows" for e in outcomes}
     assert len(outcomes) == len(does)
@@ -93,7 +93,7 @@ def test_on_a_cluster_each_trial_pays_for_itself_alone(tmp_path: Path, cluster: 
         "kill-always": "killed",
     }
     with pytest.raises(HarnessError, match=r"a trial takes 1 CPUs and 1 GPUs; the largest node .* has 1 and 0"):
-        list(RayCluster(cluster.address, 1, 1, None).events([], tiny.place(tmp_path)))
+        list(tiny.events(RayCluster(cluster.address, 1, 1, None), [], tiny.place(tmp_path)))
 
 
 @pytest.mark.slow
@@ -116,4 +116,4 @@ def test_trials_on_a_local_cluster_end_with_their_killed_driver(tmp_path: Path) 
 def test_a_cluster_that_does_not_answer_is_one_message(tmp_path: Path) -> None:
     pytest.importorskip("ray")
     with pytest.raises(HarnessError, match=r"--executor ray: 127\.0\.0\.1:9: no answer .*; `ray start --head`"):
-        list(RayCluster("127.0.0.1:9", 1, 0, None).events([], tiny.place(tmp_path)))
+        list(tiny.events(RayCluster("127.0.0.1:9", 1, 0, None), [], tiny.place(tmp_path)))

@@ -42,14 +42,14 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_submitit_the_message_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "submitit", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'gan-ablation-harness\[slurm\]'"):
-        list(Slurm(1, 0, None).events([], tiny.place(tmp_path)))
+        list(tiny.events(Slurm(1, 0, None), [], tiny.place(tmp_path)))
 
 
 def test_without_slurm_the_message_says_where_to_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("submitit")
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent))
     with pytest.raises(HarnessError, match="start it on a machine that can submit jobs"):
-        list(Slurm(1, 0, None, cluster="slurm").events([], tiny.place(tmp_path)))
+        list(tiny.events(Slurm(1, 0, None, cluster="slurm"), [], tiny.place(tmp_path)))
 
 
 @pytest.mark.slow
@@ -89,7 +89,7 @@ def test_each_job_pays_for_itself_alone(tmp_path: Path, cluster: str) -> None:
     tasks = tiny.tasks(study, tmp_path)
     outcomes = [
         event
-        for event in Slurm(1, 0, 2, cluster=cluster).events(tasks, tiny.place(tmp_path, timeout=15.0))
+        for event in tiny.events(Slurm(1, 0, 2, cluster=cluster), tasks, tiny.place(tmp_path, timeout=15.0))
         if isinstance(event, (Finished, Lost))
     ]
     found = {e.task.levels["generator.options.does"]: e.status if isinstance(e, Lost) else "rows" for e in outcomes}

@@ -26,7 +26,7 @@ def test_a_trial_whose_worker_is_killed_goes_on_from_its_checkpoint_to_the_same_
     place = tiny.place(tmp_path)
     file = place.checkpoints / f"{task.trial_id}.pt"
     lost: Lost | None = None
-    for event in Local(1).events([task], place):
+    for event in tiny.events(Local(1), [task], place):
         if lost is None and isinstance(event, TrialProgress) and file.exists():
             for pid in tiny.children(os.getpid()):
                 tiny.kill(pid)
@@ -145,4 +145,4 @@ def test_results_do_not_depend_on_workers_checkpoints_or_order(tmp_path: Path, r
 
 
 def test_events_of_a_study_without_tasks_are_none(tmp_path: Path) -> None:
-    assert list(Local(2).events([], tiny.place(tmp_path))) == []
+    assert list(tiny.events(Local(2), [], tiny.place(tmp_path))) == []

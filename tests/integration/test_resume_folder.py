@@ -6,7 +6,7 @@ import dataclasses
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import pytest
 import tiny
 import yaml
 
-from harness.executors import Event, Finished, Lost, Place
+from harness.executors import Event, Finished, Lost
 from harness.store import Store
 from harness.study import Study
 from harness.tasks import TrialTask
@@ -130,15 +130,13 @@ print(*executor.begun)
 RUNNER = dummy.study(2, 3).runner.model_copy(update={"retries": 2})
 
 
-class Script:
+class Script(dummy.Formula):
     """Loses one trial of every kind: killed once, killed always, raised, out of memory, silent, diverged."""
-
-    workers = 1
 
     def __init__(self) -> None:
         self.begun: list[str] = []
 
-    def events(self, tasks: Iterable[TrialTask], place: Place) -> Iterator[Event]:  # noqa: ARG002 - the protocol's
+    def events(self, tasks: Iterable[TrialTask]) -> Generator[Event]:
         for task in tasks:
             self.begun.append(task.trial_id)
             match task.arm == "baseline", task.block:

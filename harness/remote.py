@@ -1,0 +1,192 @@
+"""Results at a URI: a working copy on this machine, and every file sent on as soon as it is written."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+from harness.errors import HarnessError, MissingExtraError, StoreError
+
+HOLDER = ".holder"
+ROWS = "trials"
+"""Folder of the files that say that a trial is done: listed first and sent last, the others are there by then."""
+
+
+def is_uri(text: str) -> bool:
+    """Return whether a folder of results is named by a URI, such as s3://bucket/results, and not by a path."""
+    return "://" in text
+
+
+def working_copy(uri: str) -> Path:
+    """Return the folder of this machine that stands for a URI: the URI's own, for file://, or one in HARNESS_CACHE.
+
+    HARNESS_CACHE is ``~/.cache/gan-ablation-harness`` unless the environment says otherwise.
+    """
+    scheme, _, path, *_ = urlsplit(uri)
+    if scheme == "file":
+        return Path(unquote(path))
+    home = os.environ.get("HARNESS_CACHE") or Path.home() / ".cache" / "gan-ablation-harness"
+    return Path(home) / quote(uri.rstrip("/"), safe="")
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A folder at a URI of any file system that fsspec knows."""
+
+    uri: str
+
+    @staticmethod
+    def of(uri: str, *parts: str) -> Remote | None:
+        """Return the folder at a URI, or at parts below it; None for file://, where the working copy is the folder."""
+        return None if urlsplit(uri).scheme == "file" else Remote("/".join([uri.rstrip("/"), *parts]))
+
+    def below(self, name: str) -> Remote:
+        """Return a folder of this folder."""
+        return Remote(f"{self.uri}/{name}")
+
+    @cached_property
+    def _place(self) -> tuple[Any, str]:
+        """The file system, and the path of the folder in it.
+
+        Raises:
+            MissingExtraError: The package for this kind of URI is not installed.
+            HarnessError: There is no such kind of URI.
+        """
+        import fsspec
+
+        try:
+            files, root = fsspec.url_to_fs(self.uri)
+        except ImportError as error:
+            raise MissingExtraError(f"{self.uri}: {error}") from None
+        except ValueError as error:
+            raise HarnessError(f"{self.uri}: {error}") from None
+        return files, root.rstrip("/")
+
+    @contextmanager
+    def _asked(self) -> Iterator[tuple[Any, str]]:
+        """Give file system and folder; whatever the network or the service answers becomes one message."""
+        files, root = self._place
+        try:
+            yield files, root
+        except (StoreError, FileExistsError):
+            raise
+        # Each file system has errors of its own (botocore's, paramiko's …) beside OSError.
+        except Exception as error:
+            told = str(error) or type(error).__name__
+            raise StoreError(
+                f"{self.uri}: cannot be reached or written ({told}); rows so far are safe in the working copy, and "
+                "`run` again sends them"
+            ) from error
+
+    def sizes(self) -> dict[str, int]:
+        """Return the size of each file below the folder, by name; hidden ones are left out."""
+        with self._asked() as (files, root):
+            files.invalidate_cache()
+            rows = self._listed(files, root, ROWS)
+            return self._listed(files, root, "") | rows
+
+    @staticmethod
+    def _listed(files: Any, root: str, below: str) -> dict[str, int]:
+        base = f"{root}/{below}".rstrip("/")
+        found = files.find(base, detail=True) if files.exists(base) else {}
+        names = {path[len(root) + 1 :]: int(info["size"] or 0) for path, info in found.items()}
+        return {name: size for name, size in names.items() if not any(p.startswith(".") for p in name.split("/"))}
+
+    def fetch(self, folder: Path) -> None:
+        """Copy to the working copy what it lacks, or has in another size, and the few files that ever change.
+
+        What is at the URI holds.
+
+        Raises:
+            StoreError: The URI does not answer.
+        """
+        wanted = [n for n, size in self.sizes().items() if "/" not in n or not _has(folder / n, size)]
+        # A row is only there when the other files of its trial are.
+        wanted.sort(key=lambda name: name.startswith(f"{ROWS}/"))
+        with self._asked() as (files, root):
+            for name in wanted:
+                path = folder / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                scratch = path.parent / f".scratch-{os.getpid()}-{path.name}"
+                files.get_file(f"{root}/{name}", str(scratch))
+                scratch.replace(path)
+
+    def send(self, folder: Path, names: Iterator[str]) -> None:
+        """Send those of the working copy's files that the URI lacks, rows last.
+
+        Raises:
+            StoreError: The URI does not answer.
+        """
+        there = self.sizes()
+        for name in sorted(names, key=lambda name: (name.startswith(f"{ROWS}/"), name)):
+            if name not in there:
+                self.put(name, (folder / name).read_bytes())
+
+    def put(self, name: str, content: bytes) -> None:
+        """Write a file whole: fsspec's transactions rename, or finish the upload, only when all of it is there.
+
+        Raises:
+            StoreError: The URI does not answer, or does not let itself be written.
+        """
+        with self._asked() as (files, root):
+            path = f"{root}/{name}"
+            files.makedirs(path.rpartition("/")[0], exist_ok=True)
+            with files.transaction, files.open(path, "wb") as file:
+                file.write(content)
+
+    def remove(self, name: str) -> None:
+        """Delete a file, if it is there.
+
+        Raises:
+            StoreError: The URI does not answer, or does not let itself be written.
+        """
+        with self._asked() as (files, root):
+            if files.exists(f"{root}/{name}"):
+                files.rm_file(f"{root}/{name}")
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the folder against drivers on other machines, by a file that says who does.
+
+        Raises:
+            StoreError: Another driver holds it.
+        """
+        self._take()
+        try:
+            yield
+        finally:
+            self.remove(HOLDER)
+
+    def _take(self) -> None:
+        host = socket.gethostname()
+        mine = f"process {os.getpid()} on {host} since {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+        with self._asked() as (files, root):
+            path = f"{root}/{HOLDER}"
+            files.makedirs(root, exist_ok=True)
+            try:
+                files.pipe_file(path, mine.encode(), mode="create")
+            except FileExistsError:
+                holder = files.cat_file(path).decode("utf-8", "replace")
+                # The lock of the working copy is ours: a driver of this machine that stands there was killed.
+                if f" on {host} since" in holder:
+                    files.pipe_file(path, mine.encode())
+                    return
+                raise StoreError(
+                    f"{self.uri}: in use by {holder}; wait for it, choose another --results, or delete {HOLDER} there "
+                    "if that process is gone"
+                ) from None
+
+
+def _has(path: Path, size: int) -> bool:
+    try:
+        return path.stat().st_size == size
+    except OSError:
+        return False
