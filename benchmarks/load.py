@@ -93,7 +93,7 @@ def command(*arguments: str) -> tuple[float, float]:
 
 
 def commands(study: Study, results: Path) -> None:
-    """Time the commands that read what is stored, without and with the caches that a run leaves."""
+    """Time the commands that read what is stored: once as a merged folder has it, then with the caches a run leaves."""
     file = results / f"{study.study}.yaml"
     file.write_text(yaml.safe_dump(study.model_dump(mode="json", exclude_unset=True)), encoding="utf-8")
     asked = {
@@ -101,16 +101,13 @@ def commands(study: Study, results: Path) -> None:
         "status": ("status", study.study, "--results", str(results)),
         "report": ("report", study.study, "--results", str(results)),
     }
-    for caches in ("no caches", "caches"):
-        if caches == "no caches":
-            shutil.rmtree(results / study.study / ".cache", ignore_errors=True)
-        else:
+    shutil.rmtree(results / study.study / ".cache", ignore_errors=True)
+    plans = [("status", "no caches"), ("plan --no-build", "caches"), ("status", "caches"), ("report", "caches")]
+    for name, caches in plans:
+        if caches == "caches":
             Store(results / study.study).fold()
-        for name, arguments in asked.items():
-            if caches == "no caches":
-                shutil.rmtree(results / study.study / ".cache", ignore_errors=True)
-            seconds, memory = command(*arguments)
-            print(f"{name:>16} {caches:>10} {seconds:8.1f} s {memory:6.2f} GiB", flush=True)
+        seconds, memory = command(*asked[name])
+        print(f"{name:>16} {caches:>10} {seconds:8.1f} s {memory:6.2f} GiB", flush=True)
 
 
 def main() -> None:
