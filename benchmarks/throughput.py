@@ -40,6 +40,7 @@ def overrides(steps: int, blocks: int) -> list[str]:
     return [
         f"training.steps={steps}",
         f"design.blocks={blocks}",
+        "training.ema=0.0",
         "axes={discriminator.spectral_norm: [none, convs], discriminator.final_conv.kernel_size: [5, 0]}",
         "design.kind=factorial",
     ]

@@ -284,18 +284,10 @@ class Driver:
             else {n: getattr(plan, n) for n in ("parameters_g", "parameters_d", "macs_g", "macs_d", "matched_fraction")}
         )
         row = {
-            "study": task.study,
-            "study_hash": task.study_hash,
-            "trial_id": task.trial_id,
-            "arm": task.arm,
-            "block": task.block,
-            **{f"arm_{axis}": level for axis, level in task.levels.items()},
+            **task.row(),
             "status": status,
             "error": f"{lost.message}{where}",
-            "steps": task.settings.training.steps,
             **sizes,
-            "attempts": task.attempts,
-            "precision": task.settings.training.precision,
             "code_version": environment()["code_version"],
             "packages": json.dumps(environment()["packages"]),
         }

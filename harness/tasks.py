@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from harness.settings import TrialSettings
 from harness.study import Measure
+from harness.tables import Row
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,20 @@ class TrialTask:
     measure: Measure
     control: str | None = None
     attempts: int = 1
+
+    def row(self) -> Row:
+        """Return what stands in the trial's row whatever comes of it."""
+        return {
+            "study": self.study,
+            "study_hash": self.study_hash,
+            "trial_id": self.trial_id,
+            "arm": self.arm,
+            "block": self.block,
+            **{f"arm_{axis}": level for axis, level in self.levels.items()},
+            "steps": self.settings.training.steps,
+            "attempts": self.attempts,
+            "precision": self.settings.training.precision,
+        }
 
 
 @dataclass(frozen=True)

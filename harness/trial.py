@@ -99,16 +99,10 @@ def run_trial(
         status, error, failed_at = "oom", str(outcome).splitlines()[0], trainer.step + 1
     finals = {} if status in ("diverged", "oom") else course.finals()
     row: Row = {
-        "study": task.study,
-        "study_hash": task.study_hash,
-        "trial_id": task.trial_id,
-        "arm": task.arm,
-        "block": task.block,
-        **{f"arm_{axis}": level for axis, level in task.levels.items()},
+        **task.row(),
         "status": status,
         "error": error,
         "failed_at_step": failed_at,
-        "steps": s.training.steps,
         **finals,
         "oscillation_d": oscillation([signal["loss_d"] for signal in course.signals]),
         "oscillation_g": oscillation([signal["loss_g"] for signal in course.signals]),
@@ -120,13 +114,11 @@ def run_trial(
         "seconds_per_step": statistics.median(course.step_seconds) if course.step_seconds else None,
         "wall_seconds": time.perf_counter() - clock,
         "peak_bytes": peak.bytes(),
-        "attempts": task.attempts,
         "started_at": started,
         "code_version": code_version(),
         "packages": json.dumps(package_versions()),
         "device": torch.cuda.get_device_name() if device.startswith("cuda") else device,
         "threads": torch.get_num_threads(),
-        "precision": s.training.precision,
         "data_hash": data.hash,
         "feature_id": course.feature_id(),
     }
