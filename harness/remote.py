@@ -138,7 +138,7 @@ class Remote:
         """
         with self._asked() as (files, root):
             path = f"{root}/{name}"
-            files.makedirs(path.rpartition("/")[0], exist_ok=True)
+            _make_folder(files, path.rpartition("/")[0])
             with files.transaction, files.open(path, "wb") as file:
                 file.write(content)
 
@@ -170,7 +170,7 @@ class Remote:
         mine = f"process {os.getpid()} on {host} since {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
         with self._asked() as (files, root):
             path = f"{root}/{HOLDER}"
-            files.makedirs(root, exist_ok=True)
+            _make_folder(files, root)
             try:
                 files.pipe_file(path, mine.encode(), mode="create")
             except FileExistsError:
@@ -183,6 +183,14 @@ class Remote:
                     f"{self.uri}: in use by {holder}; wait for it, choose another --results, or delete {HOLDER} there "
                     "if that process is gone"
                 ) from None
+
+
+def _make_folder(files: Any, path: str) -> None:
+    """Make a folder where there are folders: object stores have none, and s3fs would make a missing bucket instead."""
+    from fsspec.asyn import AsyncFileSystem
+
+    if not isinstance(files, AsyncFileSystem):
+        files.makedirs(path, exist_ok=True)
 
 
 def _has(path: Path, size: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,20 @@ def test_seats_fill_one_gpu_after_the_other() -> None:
 def test_gpus_that_are_not_there_are_refused_before_any_trial(share: float, gpus: list[str]) -> None:
     with pytest.raises(HarnessError, match=r"runner\.gpus"):
         gpu_seats(share, gpus)
+
+
+def test_workers_start_before_the_first_task_live_on_and_are_replaced_when_they_died_idle(tmp_path: Path) -> None:
+    first, second, third = tiny.tasks(tiny.study(training={"steps": 4, "batch_size": 4}), tmp_path)[:3]
+    with Local(1).opened(tiny.place(tmp_path), 1) as compute_all:
+        (worker,) = tiny.children(os.getpid())
+        assert any(isinstance(event, Finished) for event in compute_all([first]))
+        assert any(isinstance(event, Finished) for event in compute_all([second]))
+        assert tiny.children(os.getpid()) == [worker]
+        tiny.kill(worker)
+        tiny.wait_until(lambda: not tiny.alive(worker))
+        assert any(isinstance(event, Finished) for event in compute_all([third]))
+        assert worker not in tiny.children(os.getpid())
+    assert tiny.children(os.getpid()) == []
 
 
 @pytest.mark.slow

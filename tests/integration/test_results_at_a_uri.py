@@ -225,6 +225,8 @@ def test_whole_commands_on_a_real_s3_server(s3: dict[str, str], tmp_path: Path) 
     assert json.loads(again.stdout)["contrasts"] == json.loads(done.stdout)["contrasts"]
     listing = command("report", "at_s3", "--results", "s3://bucket/results", machine="two")
     assert listing.returncode == 0, listing.stderr
-    nobody = command("status", "s3://no-such-bucket/results/at_s3", machine="two")
-    assert nobody.returncode == 2
-    assert "Traceback" not in nobody.stderr
+    for arguments in (("status", "s3://no-such-bucket/at_s3"), ("run", str(file), "--results", "s3://no-such-bucket")):
+        refused = command(*arguments, machine="two")
+        assert refused.returncode == 2
+        assert "Traceback" not in refused.stderr
+        assert "no-such-bucket" in refused.stderr
