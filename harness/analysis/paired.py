@@ -18,11 +18,11 @@ from harness.analysis.verdicts import Better
 EXACT_UP_TO = 20
 """Blocks up to which all 2^n sign flips are counted."""
 FLIPS = 99_999
-"""Random sign flips beyond that, fewer when there are more than 200 blocks; the seed is fixed."""
+"""Random sign flips beyond that, fewer when there are more than 50 blocks; the seed is fixed."""
 FLIP_SEED = 20_240_601
 MOST_STATISTICS = 20_000_000
 """t statistics that the adjustment over all contrasts computes at most; beyond, it takes random flips."""
-MOST_SIGNS = 20_000_000
+MOST_SIGNS = 5_000_000
 """Random signs drawn at most, so that thousands of blocks take fewer flips (and not fewer than 999)."""
 SAME = 1e-12
 """Differences whose spread is below this share of the values are equal: what is left is rounding."""
