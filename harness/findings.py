@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -82,6 +82,8 @@ class Findings:
     controls: tuple[Control, ...]
     claims: tuple[Settled, ...]
     notes: tuple[str, ...]
+    tables: Tables = field(repr=False, compare=False)
+    """The rows that were judged: a report shows these, also while a driver adds others."""
 
     @property
     def sound(self) -> bool:
@@ -144,6 +146,7 @@ def find(study: Study, tables: Tables, plan: Mapping[str, ArmPlan] | None = None
         controls=_controls(study, tables, every),
         claims=tuple(_settle(study, claim, analyses) for claim in study.claims),
         notes=_notes(study, trials),
+        tables=tables,
     )
 
 

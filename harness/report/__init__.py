@@ -39,7 +39,7 @@ def write(findings: Findings, store: Store, folder: Path | None = None) -> dict[
     to = folder or store.folder / "report"
     if to.exists() and not to.is_dir():
         raise StoreError(f"{to}: a file is in the way; choose another folder")
-    trials, measurements = store.trials(), store.measurements()
+    trials, measurements = findings.tables.trials, findings.tables.measurements
     tables = _tables(findings, trials, measurements)
     pictures = samples(findings, store, trials)
     figures = {

@@ -208,9 +208,8 @@ def course(findings: Findings, trials: pd.DataFrame, measurements: pd.DataFrame)
         for arm in arms:
             of_arm = by_arm.get(arm, of_metric.iloc[:0])
             ids = _spaced(of_arm[["trial_id"]].drop_duplicates(), len(arms) * len(metrics))["trial_id"]
-            for _, trial in of_arm[of_arm["trial_id"].isin(ids)].groupby("trial_id"):
-                line = trial.sort_values("step")
-                axes.plot(line["step"], line["value"].astype("float64"), color=colours[arm], lw=0.6, alpha=0.45)
+            thin = of_arm[of_arm["trial_id"].isin(ids)].pivot(index="step", columns="trial_id", values="value")
+            axes.plot(thin.index, thin.to_numpy(float), color=colours[arm], lw=0.6, alpha=0.45)
             mean = of_arm.groupby("step")["value"].mean()
             axes.plot(
                 mean.index, mean, color=colours[arm], lw=2, marker="o", ms=3.5, ls="--" if arm == BASELINE else "-"
