@@ -42,5 +42,5 @@ def browser(session: nox.Session) -> None:
 @nox.session
 def benchmarks(session: nox.Session) -> None:
     """Every benchmark, one after another: an hour on two cores."""
-    for script in ("training_step", "frechet", "extractors", "load", "throughput"):
+    for script in ("training_step", "frechet", "extractors", "peak", "load", "throughput"):
         session.run("python", f"benchmarks/{script}.py")

@@ -33,6 +33,7 @@ from harness.study import BASELINE, Study
 ALPHA, POWER = 0.05, 0.8
 STUDIES = 4000
 MOST = 400
+LEAST = 8
 LOOKS = 5
 
 
@@ -61,9 +62,10 @@ def contrasts(folder: Path) -> Iterator[Contrast]:
         table = rows.pivot_table(index="block", columns="arm", values=metric, aggfunc="first").dropna()
         mean = float(table[BASELINE].mean())
         margin = Margin.parse(study.measure.margin).on(scale, mean)
+        if len(table) < LEAST:
+            sys.exit(f"{folder}: {len(table)} complete blocks; at least {LEAST} are needed (--set design.blocks=12)")
         values = np.log(table) if scale == "log" else table
         for arm in table.columns.drop(BASELINE):
-            assert len(table) >= 8, f"{arm}: {len(table)} blocks; at least 8 are needed"
             yield Contrast(f"{metric}, {arm}", values[arm].to_numpy(), values[BASELINE].to_numpy(), margin)
 
 

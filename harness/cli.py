@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from harness.errors import HarnessError
-from harness.remote import is_uri
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -44,7 +43,7 @@ class ExecutorName(StrEnum):
 
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="A study file, e.g. studies/quickstart.yaml.")]
 StudyOrFolder = Annotated[
-    str, typer.Argument(metavar="STUDY", help="A study file, a study's name, or its folder of results.")
+    str, typer.Argument(metavar="STUDY", help="A study file, a study's name, or the folder or URI of its results.")
 ]
 Results = Annotated[
     str,
@@ -236,6 +235,7 @@ def dashboard(
 
 def _store(study: str, results: str) -> Store:
     """Return the results that a study file, a folder, a URI or a study's name stands for."""
+    from harness.remote import is_uri
     from harness.store import Store
 
     if study.endswith((".yaml", ".yml")):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ from urllib.parse import quote, unquote, urlsplit
 from harness.errors import HarnessError, MissingExtraError, StoreError
 
 HOLDER = ".holder"
+AT_ONCE = 256
+"""Files that are fetched together: object stores answer many requests at a time."""
 ROWS = "trials"
 """Folder of the files that say that a trial is done: listed first and sent last, the others are there by then."""
 
@@ -112,12 +115,14 @@ class Remote:
         # A row is only there when the other files of its trial are.
         wanted.sort(key=lambda name: name.startswith(f"{ROWS}/"))
         with self._asked() as (files, root):
-            for name in wanted:
-                path = folder / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                scratch = path.parent / f".scratch-{os.getpid()}-{path.name}"
-                files.get_file(f"{root}/{name}", str(scratch))
-                scratch.replace(path)
+            for start in range(0, len(wanted), AT_ONCE):
+                paths = [folder / name for name in wanted[start : start + AT_ONCE]]
+                scratches = [path.parent / f".scratch-{os.getpid()}-{path.name}" for path in paths]
+                for path in paths:
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                files.get([f"{root}/{name}" for name in wanted[start : start + AT_ONCE]], [str(s) for s in scratches])
+                for scratch, path in zip(scratches, paths, strict=True):
+                    scratch.replace(path)
 
     def send(self, folder: Path, names: Iterator[str]) -> None:
         """Send those of the working copy's files that the URI lacks, rows last.
@@ -175,8 +180,7 @@ class Remote:
                 files.pipe_file(path, mine.encode(), mode="create")
             except FileExistsError:
                 holder = files.cat_file(path).decode("utf-8", "replace")
-                # The lock of the working copy is ours: a driver of this machine that stands there was killed.
-                if f" on {host} since" in holder:
+                if _was_killed_here(holder, host):
                     files.pipe_file(path, mine.encode())
                     return
                 raise StoreError(
@@ -191,6 +195,20 @@ def _make_folder(files: Any, path: str) -> None:
 
     if not isinstance(files, AsyncFileSystem):
         files.makedirs(path, exist_ok=True)
+
+
+def _was_killed_here(holder: str, host: str) -> bool:
+    """Return whether a holder's text names a process of this machine that is gone."""
+    found = re.match(rf"process (\d+) on {re.escape(host)} since", holder)
+    if found is None:
+        return False
+    try:
+        os.kill(int(found[1]), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False  # another user's
+    return False
 
 
 def _has(path: Path, size: int) -> bool:

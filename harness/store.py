@@ -56,7 +56,7 @@ class Store:
 
     @staticmethod
     def at(results: str | Path, *study: str) -> Store:
-        """Return the store of a study, whose rows at a URI are fetched where its first table is read or it is held.
+        """Return the store of a study; what is at a URI is there once the store is `fetched` or held.
 
         Args:
             results: A folder, or the URI of one.

@@ -90,12 +90,20 @@ def test_a_row_is_sent_after_the_rest_of_its_trial(monkeypatch: pytest.MonkeyPat
     assert order == ["signals", "measurements", "trials"]
 
 
-def test_a_holder_on_another_machine_is_named_and_one_of_ours_that_died_is_not_in_the_way() -> None:
-    files = fsspec.filesystem("memory")
-    files.pipe_file("/results/load/.holder", b"process 7 on elsewhere since 2026-01-02 03:04 UTC")
-    with pytest.raises(StoreError, match=r"in use by process 7 on elsewhere.*delete \.holder"):
+@pytest.mark.parametrize("alive", ["process 7 on elsewhere", f"process {os.getpid()} on {socket.gethostname()}"])
+def test_a_driver_at_work_elsewhere_or_here_is_named(alive: str) -> None:
+    holder = f"{alive} since 2026-01-02 03:04 UTC"
+    fsspec.filesystem("memory").pipe_file("/results/load/.holder", holder.encode())
+    with pytest.raises(StoreError, match=rf"in use by {holder}.*delete \.holder"):
         run(URI)
-    files.pipe_file("/results/load/.holder", f"process 7 on {socket.gethostname()} since 2026".encode())
+    assert ".holder" in there()
+
+
+def test_a_driver_of_this_machine_that_was_killed_is_not_in_the_way() -> None:
+    with subprocess.Popen(["true"]) as gone:
+        gone.wait()
+    holder = f"process {gone.pid} on {socket.gethostname()} since 2026-01-02 03:04 UTC"
+    fsspec.filesystem("memory").pipe_file("/results/load/.holder", holder.encode())
     run(URI)
     assert ".holder" not in there()
 

@@ -2,6 +2,11 @@
 # A Slurm of one node, this machine, for the tests of --executor slurm: `sudo tests/slurm/start.sh` (Debian, as root).
 # After it, `pytest -m slow tests/integration/test_executors_slurm.py` also tests real jobs.
 set -euo pipefail
+mark="# written by the harness's tests"
+if [ -f /etc/slurm/slurm.conf ] && ! grep -q "$mark" /etc/slurm/slurm.conf; then
+  echo "/etc/slurm/slurm.conf is there: this machine has a Slurm of its own, which is left alone" >&2
+  exit 1
+fi
 command -v slurmctld >/dev/null || apt-get install -y -q --no-install-recommends slurm-wlm munge >/dev/null
 
 mkdir -p /etc/slurm /run/munge /var/spool/slurmctld /var/spool/slurmd /var/log/slurm
@@ -10,6 +15,7 @@ chown -R munge: /etc/munge /run/munge /var/log/munge /var/lib/munge
 pgrep -x munged >/dev/null || runuser -u munge -- /usr/sbin/munged
 
 cat >/etc/slurm/slurm.conf <<CONF
+$mark
 ClusterName=one
 SlurmctldHost=$(hostname -s)
 SlurmUser=root
