@@ -68,7 +68,8 @@ class Remote:
         try:
             files, root = fsspec.url_to_fs(self.uri)
         except ImportError as error:
-            raise MissingExtraError(f"{self.uri}: {error}") from None
+            extra = "; pip install 'gan-ablation-harness[s3]'" if self.uri.startswith("s3") else ""
+            raise MissingExtraError(f"{self.uri}: {error}{extra}") from None
         except ValueError as error:
             raise HarnessError(f"{self.uri}: {error}") from None
         return files, root.rstrip("/")

@@ -153,7 +153,8 @@ def _by_name(name: str) -> Path:
         if importlib.util.find_spec("pylopdf_fonts_zh_cn") is None:
             raise MissingExtraError(f"{name}: not installed; pip install 'gan-ablation-harness[cjk]'")
         return _package("pylopdf_fonts_zh_cn") / CJK_FONTS[name]
-    raise DataError(f"{name}: no font of this name{did_you_mean(name, [*shipped, *CJK_FONTS])}")
+    near = did_you_mean(name, [*shipped, *CJK_FONTS]) or "; name one that matplotlib ships, e.g. DejaVuSerif"
+    raise DataError(f"{name}: no font of this name{near} (the path of a .ttf, .otf or .ttc file will do too)")
 
 
 def _missing_file(name: str, path: Path) -> DataError | MissingExtraError:
