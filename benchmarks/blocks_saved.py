@@ -24,11 +24,11 @@ from scipy import stats
 sys.path[:0] = [str(Path(__file__).parents[1])]
 
 import harness
-from harness.analysis.simulation import running, scheduled
-from harness.analysis.verdicts import Margin
 from harness.metrics.catalogue import metric_named
-from harness.store import Store
-from harness.study import BASELINE, Study
+from harness.results.store import Store
+from harness.statistics.simulation import running, scheduled
+from harness.statistics.verdict_rule import Margin
+from harness.study.study import BASELINE, Study
 
 ALPHA, POWER = 0.05, 0.8
 STUDIES = 4000

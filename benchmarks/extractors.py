@@ -17,9 +17,9 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
 from harness.metrics.evaluation import to_unit_range
+from harness.metrics.feature_statistics import Statistics
 from harness.metrics.features import extractor_named
 from harness.metrics.frechet import frechet_distance
-from harness.metrics.statistics import Statistics
 
 EXTRACTORS = ("efficientnet", "ocr", "random")
 SIZE = 32

@@ -32,11 +32,11 @@ from torchmetrics.functional.image import structural_similarity_index_measure as
 from torchmetrics.image.fid import _compute_fid
 
 from harness.metrics import Evaluation, measure, to_unit_range
+from harness.metrics.feature_statistics import Statistics
 from harness.metrics.features import extractor_named
 from harness.metrics.frechet import frechet_distance
 from harness.metrics.kid import discrepancy
 from harness.metrics.neighbourhoods import neighbourhoods
-from harness.metrics.statistics import Statistics
 
 WIDTH, REAL, FAKES = 2048, 2000, (256, 512, 1000)
 Moments = tuple[torch.Tensor, torch.Tensor]

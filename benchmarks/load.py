@@ -23,12 +23,12 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 import dummy
 
-from harness.design import arms as arms_of
-from harness.design import trials as trials_of
 from harness.driver import Driver, Happening, Stored
-from harness.store import Store, _schema
-from harness.study import Study
-from harness.tables import MEASUREMENTS, trial_columns
+from harness.results.schema import MEASUREMENTS, trial_columns
+from harness.results.store import Store, _schema
+from harness.study.design import arms as arms_of
+from harness.study.design import trials as trials_of
+from harness.study.study import Study
 
 
 def cost_per_trial(count: int, folder: Path) -> tuple[float, float, float]:

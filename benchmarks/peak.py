@@ -23,10 +23,10 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from harness.data import Dataset, load
-from harness.design import arms
 from harness.models import build_pair
-from harness.reading import read_study
-from harness.training import Progress, Trainer, train
+from harness.study.design import arms
+from harness.study.reading import read_study
+from harness.trial.training import Progress, Trainer, train
 
 ROOT = Path(__file__).parents[1]
 TURNS, STEPS = 15, 4

@@ -12,9 +12,9 @@ from torch.nn import functional as F
 from harness.data import Dataset, load
 from harness.metrics import Evaluation, measure, to_unit_range
 from harness.models import Conditions, build_pair
-from harness.settings import TrialSettings
-from harness.study import Measure
-from harness.trial import generate, measured_items
+from harness.study.settings import TrialSettings
+from harness.study.study import Measure
+from harness.trial.run import generate, measured_items
 
 
 def loop(

@@ -20,9 +20,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from harness.design import arms
-from harness.reading import read_study
-from harness.study import Study
+from harness.study.design import arms
+from harness.study.reading import read_study
+from harness.study.study import Study
 
 ROOT = Path(__file__).parents[1]
 ONE_TRIAL = """

@@ -18,9 +18,9 @@ from plain import loop
 
 from harness.data import Dataset, load
 from harness.models import Pair, build_pair
-from harness.reading import read_study
-from harness.settings import TrialSettings
-from harness.training import Trainer, train
+from harness.study.reading import read_study
+from harness.study.settings import TrialSettings
+from harness.trial.training import Trainer, train
 
 TURN = 4
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.version import VERSION
+from harness.provenance import VERSION
 
 if TYPE_CHECKING:
-    from harness.store import Tables
+    from harness.results.store import Tables
 
 __version__ = VERSION
 
@@ -24,6 +24,6 @@ def load(folder: str | Path) -> Tables:
         >>> tables = harness.load("results/quickstart")  # doctest: +SKIP
         >>> tables.trials.groupby("arm").fid_efficientnet.mean()  # doctest: +SKIP
     """
-    from harness.store import Store
+    from harness.results.store import Store
 
     return Store.at(folder).fetched().tables()

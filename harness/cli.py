@@ -17,9 +17,9 @@ from harness.errors import HarnessError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from harness.findings import Findings
-    from harness.store import Store
-    from harness.study import Study
+    from harness.results.store import Store
+    from harness.study.study import Study
+    from harness.verdicts.judge import Findings
 
 app = typer.Typer(
     name="harness",
@@ -96,9 +96,9 @@ def run(
 ) -> None:
     """Preflight, then every trial that has no row yet; verdicts; a report in the results folder."""
     from harness.driver import Driver
-    from harness.live import View
-    from harness.reading import read_study
-    from harness.report import document, write
+    from harness.report.write import document, write
+    from harness.study.reading import read_study
+    from harness.terminal.progress import View
 
     study = read_study(study_file, settings or ())
     console = _console(as_json=as_json)
@@ -157,7 +157,7 @@ def _shard(text: str | None) -> Any:
 
 
 def _print_findings(findings: Findings, console: Console) -> None:
-    from harness.words import arm_table, headline, lines
+    from harness.terminal.summary import arm_table, headline, lines
 
     console.print()
     console.print(headline(findings), markup=False, highlight=False)
@@ -178,8 +178,8 @@ def plan(
     as_json: Json = False,
 ) -> None:
     """Arms, trials, proofs, parameters, multiply-adds, memory, estimated time; trains nothing."""
-    from harness.planning import plan_document, render_plan
-    from harness.reading import read_study
+    from harness.preflight.plan import plan_document, render_plan
+    from harness.study.reading import read_study
 
     study = read_study(study_file, settings or ())
     document = plan_document(study, results=results, workers=workers or _cores(), build=build)
@@ -198,8 +198,8 @@ def report(
     as_json: Json = False,
 ) -> None:
     """HTML, Markdown, LaTeX and JSON from what is stored."""
-    from harness.findings import stored
-    from harness.report import document, write
+    from harness.report.write import document, write
+    from harness.verdicts.judge import stored
 
     store, findings = stored(_store(study, results))
     console = _console(as_json=as_json)
@@ -213,7 +213,7 @@ def report(
 @app.command()
 def status(study: StudyOrFolder, results: Results = "results") -> None:
     """What is done, running and failed, and the verdict so far."""
-    from harness.findings import stored
+    from harness.verdicts.judge import stored
 
     _, findings = stored(_store(study, results))
     _print_findings(findings, _console())
@@ -235,11 +235,11 @@ def dashboard(
 
 def _store(study: str, results: str) -> Store:
     """Return the results that a study file, a folder, a URI or a study's name stands for."""
-    from harness.remote import is_uri
-    from harness.store import Store
+    from harness.results.remote import is_uri
+    from harness.results.store import Store
 
     if study.endswith((".yaml", ".yml")):
-        from harness.reading import read_study
+        from harness.study.reading import read_study
 
         return Store.at(results, read_study(Path(study)).study)
     return Store.at(study) if is_uri(study) or Path(study).is_dir() else Store.at(results, study)
@@ -266,8 +266,8 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """The same statistics on any table of unit, arm and value."""
-    from harness.analysis import compare as compare_table
-    from harness.analysis import render
+    from harness.statistics import compare as compare_table
+    from harness.statistics import render
 
     document = compare_table(
         table,
@@ -316,9 +316,9 @@ def simulate(
     as_json: Json = False,
 ) -> None:
     """Error rates and expected numbers of blocks of the sequential rule, with naive peeking beside."""
-    from harness.analysis.any_table import parse_looks
-    from harness.analysis.simulation import render_simulation
-    from harness.analysis.simulation import simulate as simulate_rule
+    from harness.statistics.compare_table import parse_looks
+    from harness.statistics.simulation import render_simulation
+    from harness.statistics.simulation import simulate as simulate_rule
 
     document = simulate_rule(looks=parse_looks(looks) or (), repeats=repeats)
     _console(as_json=as_json).print(render_simulation(document), markup=False, highlight=False)
@@ -329,7 +329,7 @@ def simulate(
 @app.command()
 def doctor() -> None:
     """What this machine has: devices, threads, precision, fonts, feature weights; what is missing and how to get it."""
-    from harness.doctor import examine
+    from harness.terminal.doctor import examine
 
     console = _console()
     for line in examine():
@@ -339,7 +339,7 @@ def doctor() -> None:
 @app.command()
 def schema() -> None:
     """JSON Schema of a study file, for editors."""
-    from harness.study import Study
+    from harness.study.study import Study
 
     _document(Study.model_json_schema())
 

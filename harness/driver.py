@@ -9,20 +9,20 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.analysis import next_look
 from harness.dashboard import Mirror
-from harness.design import Arm, Trial, arms, own_code, trials
-from harness.environment import environment
 from harness.errors import MissingExtraError, StoreError
-from harness.executors import Compute, Event, Executor, Finished, Lost, Place
-from harness.findings import Findings, find
+from harness.executors.base import Compute, Event, Executor, Finished, Lost, Place
 from harness.metrics.catalogue import metric_named, missing_extra
-from harness.reading import changed
-from harness.settings import DataSettings
-from harness.store import Store
-from harness.study import BASELINE, Study
-from harness.tables import ArmPlan, TrialRows
-from harness.tasks import TrialTask
+from harness.provenance import environment
+from harness.results.schema import ArmPlan, TrialRows
+from harness.results.store import Store
+from harness.statistics import next_look
+from harness.study.design import Arm, Trial, arms, own_code, trials
+from harness.study.reading import changed
+from harness.study.settings import DataSettings
+from harness.study.study import BASELINE, Study
+from harness.trial.task import TrialTask
+from harness.verdicts.judge import Findings, find
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ class Driver:
     def _prepare(self) -> None:
         """Load the data, prove what can be proved, and say what will be done."""
         from harness.data import load
-        from harness.preflight import preflight
+        from harness.preflight.preflight import preflight
 
         for name in self.study.measure.metrics:
             if missing := missing_extra(metric_named(name)):

@@ -16,14 +16,14 @@ from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import harness.executors.computing
 import harness.executors.local
+import harness.executors.worker
 from harness.driver import Driver, Happening, Shard
-from harness.executors import Compute, Event, Executor, Finished, Place, Started
+from harness.executors.base import Compute, Event, Executor, Finished, Place, Started
 from harness.executors.local import Local
-from harness.study import Study
-from harness.tables import TrialRows
-from harness.tasks import TrialTask
+from harness.results.schema import TrialRows
+from harness.study.study import Study
+from harness.trial.task import TrialTask
 
 
 def study(arms: int, blocks: int, *, name: str = "load", signals: int = 100) -> Study:
@@ -124,8 +124,8 @@ class _NoPlan:
 def stand_ins() -> dict[str, types.ModuleType]:
     """Return the formula in the place of the training, and nothing in the place of preflight and data."""
     parts = {
-        "harness.trial": {"run_trial": rows},
-        "harness.preflight": {"preflight": lambda *_, **__: _NoPlan()},
+        "harness.trial.run": {"run_trial": rows},
+        "harness.preflight.preflight": {"preflight": lambda *_, **__: _NoPlan()},
         "harness.data": {"load": lambda *_: types.SimpleNamespace(notes=())},
     }
     found = {name: types.ModuleType(name) for name in parts}
@@ -137,7 +137,7 @@ def stand_ins() -> dict[str, types.ModuleType]:
 def without_torch() -> None:
     """Put the stand-ins in their places, for the rest of this process."""
     sys.modules.update(stand_ins())
-    harness.executors.computing.warm_up = harness.executors.local.warm_up = lambda: None
+    harness.executors.worker.warm_up = harness.executors.local.warm_up = lambda: None
 
 
 def drive(

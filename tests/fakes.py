@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from harness.data import Dataset, Split
-from harness.settings import TrialSettings
+from harness.study.settings import TrialSettings
 
 SIZE = 16
 STYLES = 3

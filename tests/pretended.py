@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from harness.design import arms, trials
-from harness.store import Store
-from harness.study import Study
-from harness.tables import TrialRows
+from harness.results.schema import TrialRows
+from harness.results.store import Store
+from harness.study.design import arms, trials
+from harness.study.study import Study
 
 SIZE, SHOWN = 32, 12
 FIDS = {"baseline": 60.0, "spectral_norm=convs": 48.0, "spectral_norm=convs+heads": 60.6, "position=input": 75.0}

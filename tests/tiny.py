@@ -14,14 +14,14 @@ from typing import Any
 
 import yaml
 
-from harness.design import trials
 from harness.driver import Driver
-from harness.executors import Event, Executor, Place
+from harness.executors.base import Event, Executor, Place
 from harness.executors.local import Local
-from harness.store import Store
-from harness.study import Study
-from harness.tables import TrialRows, comparable
-from harness.tasks import TrialTask
+from harness.results.schema import TrialRows, comparable
+from harness.results.store import Store
+from harness.study.design import trials
+from harness.study.study import Study
+from harness.trial.task import TrialTask
 
 ROOT = Path(__file__).parents[1]
 CHARACTERS = "abdefghijklmnopqrtuvxyzABCDEFGH"

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.dashboard.note import note
-from harness.dashboard.pictures import sample_grid, strip
-from harness.findings import Findings, find
+from harness.dashboard.trial_picture import sample_grid, strip
 from harness.metrics.catalogue import metric_named
-from harness.store import Store
-from harness.study import Study
-from harness.tables import MEASURED, Row
+from harness.results.schema import MEASURED, Row
+from harness.results.store import Store
+from harness.study.study import Study
+from harness.verdicts.judge import Findings, find
 
 if TYPE_CHECKING:
     import optuna

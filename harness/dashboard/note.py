@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from harness.analysis.words import contrast_rows
-from harness.findings import Findings
 from harness.metrics.catalogue import metric_named
+from harness.statistics.sentences import contrast_rows
+from harness.verdicts.judge import Findings
 
 CAUTIONS = """\
 ## How to read this dashboard

@@ -11,8 +11,8 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from harness.dashboard.mirror import Mirror, quiet
 from harness.errors import HarnessError, MissingExtraError, StoreError
-from harness.store import Store
-from harness.study import Study
+from harness.results.store import Store
+from harness.study.study import Study
 
 
 def serve(

@@ -11,13 +11,13 @@ import numpy.typing as npt
 import torch
 from PIL import Image, ImageDraw, ImageFont, features
 
-from harness.data.cache import cached, key_of
 from harness.data.characters import Wanted, base_letters, is_letter, wanted_characters
 from harness.data.dataset import Dataset, Split, stack_styles
+from harness.data.dataset_cache import cached, key_of
 from harness.data.fonts import Font, Inspection, Outline, character_map, find_font, inspect_font
 from harness.data.split import groups_of, hold_out
 from harness.errors import DataError
-from harness.settings import Glyphs
+from harness.study.settings import Glyphs
 
 Pixels = npt.NDArray[np.uint8]
 

@@ -18,9 +18,9 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 from harness.errors import HarnessError
-from harness.executors import Compute, Event, Finished, Lost, Place, Started
-from harness.executors.computing import ONE_THREAD, compute, warm_up
-from harness.tasks import TrialProgress, TrialTask
+from harness.executors.base import Compute, Event, Finished, Lost, Place, Started
+from harness.executors.worker import ONE_THREAD, compute, warm_up
+from harness.trial.task import TrialProgress, TrialTask
 
 POLL = 0.5
 """Seconds between looks at the clock while no worker says anything."""

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import HarnessError, MissingExtraError
-from harness.executors import Compute, Event, Finished, Lost, Place, Started
-from harness.executors.computing import ONE_THREAD, compute, warm_up
-from harness.tasks import TrialProgress, TrialTask
+from harness.executors.base import Compute, Event, Finished, Lost, Place, Started
+from harness.executors.worker import ONE_THREAD, compute, warm_up
+from harness.trial.task import TrialProgress, TrialTask
 
 if TYPE_CHECKING:
     from submitit import AutoExecutor, Job

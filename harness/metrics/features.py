@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 
 from harness.errors import HarnessError
-from harness.metrics.cache import Arrays, kept
-from harness.metrics.extractors.identity import feature_id_of
-from harness.metrics.statistics import Statistics
+from harness.metrics.array_cache import Arrays, kept
+from harness.metrics.extractors.feature_id import feature_id_of
+from harness.metrics.feature_statistics import Statistics
 
 EXTRACTORS = MappingProxyType(
     {

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness.metrics.statistics import Statistics
+from harness.metrics.feature_statistics import Statistics
 from harness.metrics.task import Sets, Value
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from harness.metrics.extractors.identity import feature_id_of
+from harness.metrics.extractors.feature_id import feature_id_of
 from harness.metrics.extractors.weights import published_file
 from harness.metrics.task import Task, Value, averaged
 

@@ -17,8 +17,8 @@ from harness.errors import DataError, HarnessError, did_you_mean
 from harness.metrics.catalogue import FAMILY_FUNCTIONS, METRICS, Metric, metric_named, refusal
 from harness.metrics.evaluation import Evaluation, Measurement
 from harness.metrics.features import RealFeatures, imported
-from harness.metrics.images import Pictures, read_pictures
 from harness.metrics.measuring import aside, measure
+from harness.metrics.read_images import Pictures, read_pictures
 from harness.metrics.ssim import WINDOW
 from harness.metrics.task import Sets, Value
 

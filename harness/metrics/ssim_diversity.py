@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from harness.errors import DataError
-from harness.metrics.cache import kept
+from harness.metrics.array_cache import kept
 from harness.metrics.ssim import ssim_each
 from harness.metrics.task import Task, Value, averaged
 

@@ -1,18 +1,48 @@
-"""What the harness needs of networks: a check that users can apply to theirs in their own tests."""
+"""What goes into a pair of networks and what comes out, and a check of it that users can apply to theirs."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from harness.errors import HarnessError
-from harness.models.base import Conditions, Generated, Judgement
+
+
+class Conditions(NamedTuple):
+    """What an image is generated from; what a data set or a generator has no use for is None."""
+
+    source: Tensor | None = None
+    """(N, C, H, W) float32 in [-1, 1]: the image to be redrawn."""
+    style: Tensor | None = None
+    """(N,) int64: the index of the wanted style."""
+    latent: Tensor | None = None
+    """(N, Z) float32, standard normal."""
+
+
+class Generated(NamedTuple):
+    """A generator's output."""
+
+    image: Tensor
+    """(N, C, H, W) in [-1, 1]."""
+    code: Tensor | None = None
+    """(N, K): the encoder's code of the source, for the constant loss; the generator then has `encode(image)`."""
+
+
+class Judgement(NamedTuple):
+    """A discriminator's output: logits, never probabilities."""
+
+    real: Tensor
+    """(N,): one logit per image, larger for images taken for real."""
+    category: Tensor | None = None
+    """(N, S): logits of the styles."""
 
 
 def check_networks(
     generator: nn.Module, discriminator: nn.Module, conditions: Conditions, *, image_size: int, channels: int
 ) -> None:
-    """Check a generator and a discriminator against the contract of `harness.models.base`.
+    """Check a generator and a discriminator against the contract of this module.
 
     Args:
         generator: Maps `Conditions` to `Generated`: images (N, channels, image_size, image_size) in [-1, 1], and a code

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from harness.models import Conditions, Pair
-from harness.models.base import Generated, Judgement
+from harness.models.contract import Generated, Judgement
 
 
 @dataclass(frozen=True)

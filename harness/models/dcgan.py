@@ -7,10 +7,10 @@ import itertools
 import torch
 from torch import Tensor, nn
 
-from harness.models.base import Conditions, Generated, Judgement
+from harness.models.contract import Conditions, Generated, Judgement
 from harness.models.layers import activation, full_precision, norm
 from harness.models.zi2zi import blur_at
-from harness.settings import DcganDiscriminator, DcganGenerator
+from harness.study.settings import DcganDiscriminator, DcganGenerator
 
 
 class DcganGeneratorNetwork(nn.Module):

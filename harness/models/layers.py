@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from harness.seeds import seed_for
-from harness.settings import Activation, Norm
+from harness.randomness import seed_for
+from harness.study.settings import Activation, Norm
 
 
 def activation(kind: Activation) -> nn.Module:

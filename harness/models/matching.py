@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from harness.seeds import seed_for, stream
-from harness.settings import Init
+from harness.randomness import seed_for, stream
+from harness.study.settings import Init
 
 WARM_UP = 15
 """Power iterations before the first step, as many as torch's parametrisation makes (pytorch/pytorch#59564)."""

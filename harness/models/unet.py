@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from harness.models.base import Conditions, Generated
+from harness.models.contract import Conditions, Generated
 from harness.models.layers import AttentionGate, MatchedDropout, activation, full_precision, norm
-from harness.settings import UNet
+from harness.study.settings import UNet
 
 
 class Upsampling(nn.Module):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from harness.models.base import Conditions, Judgement
+from harness.models.contract import Conditions, Judgement
 from harness.models.layers import GaussianBlur, activation, full_precision, norm
-from harness.settings import Blur, Zi2ziDiscriminator
+from harness.study.settings import Blur, Zi2ziDiscriminator
 
 
 def blur_at(blur: Blur, position: str) -> nn.Module:

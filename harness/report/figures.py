@@ -9,12 +9,12 @@ import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from harness.analysis import Analysis, Contrast
-from harness.findings import Findings
 from harness.metrics.catalogue import metric_named
 from harness.report.table import TIMES
-from harness.study import BASELINE
-from harness.tables import MEASURED
+from harness.results.schema import MEASURED
+from harness.statistics import Analysis, Contrast
+from harness.study.study import BASELINE
+from harness.verdicts.judge import Findings
 
 if TYPE_CHECKING:
     import pandas as pd

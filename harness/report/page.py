@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
 
-from harness.findings import Findings
-from harness.report.pictures import Samples
+from harness.report.samples import Samples
 from harness.report.table import NONE, Table
-from harness.report.verdicts import MEANINGS, headline, in_words, tally
+from harness.report.verdict_tables import MEANINGS, headline, in_words, tally
+from harness.verdicts.judge import Findings
 
 
 def page(
@@ -37,7 +37,7 @@ def page(
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["slug"] = _slug
-    folder = files("harness.report")
+    folder = files("harness.report.write")
     study = findings.study
     values: dict[str, Any] = {
         "title": study.question or study.study,

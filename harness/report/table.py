@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.analysis.phrases import number, percent
+from harness.statistics.number_format import number, percent
 
 NONE = "\N{EN DASH}"
 """What stands where there is no number."""

@@ -11,8 +11,8 @@ import pytest
 from pretended import fill, study
 
 from harness.dashboard.serving import opened
-from harness.findings import stored
-from harness.report import write
+from harness.report.write import write
+from harness.verdicts.judge import stored
 
 sync_api = pytest.importorskip("playwright.sync_api")
 CHROMIUM = Path("/usr/bin/chromium")

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.analysis import compare, render
 from harness.errors import HarnessError
+from harness.statistics import compare, render
 
 SLEEP = {
     "one": [0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0],
@@ -230,6 +230,6 @@ def test_constant_values_are_a_no_op_with_a_warning(tmp_path):
 
 def test_importing_the_analysis_loads_neither_torch_nor_statsmodels_nor_matplotlib():
     heavy = ("torch", "statsmodels", "matplotlib", "optuna")
-    code = f"import harness.analysis, sys; print(*(m for m in {heavy} if m in sys.modules))"
+    code = f"import harness.statistics, sys; print(*(m for m in {heavy} if m in sys.modules))"
     found = run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == ""

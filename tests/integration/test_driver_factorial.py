@@ -9,11 +9,11 @@ from pathlib import Path
 import dummy
 import pytest
 
-import harness.findings
-from harness.executors import Event, Finished, Lost, Started
-from harness.store import Store
-from harness.study import Study
-from harness.tasks import TrialTask
+import harness.verdicts.judge
+from harness.executors.base import Event, Finished, Lost, Started
+from harness.results.store import Store
+from harness.study.study import Study
+from harness.trial.task import TrialTask
 
 
 class FastOnesFail(dummy.Formula):
@@ -37,7 +37,7 @@ def study(monkeypatch: pytest.MonkeyPatch) -> Study:
 
 def test_a_level_that_always_fails_leaves_a_study_with_contrasts_and_no_effects(study: Study, tmp_path: Path) -> None:
     dummy.drive(study, tmp_path, executor=FastOnesFail())
-    _, found = harness.findings.stored(Store(tmp_path / "load"))
+    _, found = harness.verdicts.judge.stored(Store(tmp_path / "load"))
     assert found.trials_done == 12
     assert found.effects is None
     statuses = {arm.name: arm.statuses for arm in found.arms}

@@ -10,11 +10,11 @@ import pytest
 import tiny
 
 from harness.errors import HarnessError
-from harness.executors import Event, Finished, Lost, Place
-from harness.executors.computing import compute
+from harness.executors.base import Event, Finished, Lost, Place
 from harness.executors.local import Local, gpu_seats
-from harness.study import Study
-from harness.tasks import TrialTask
+from harness.executors.worker import compute
+from harness.study.study import Study
+from harness.trial.task import TrialTask
 
 CALM = "nothing"
 

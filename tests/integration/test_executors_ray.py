@@ -14,10 +14,10 @@ import tiny
 
 from harness.driver import Driver, Happening, Retried
 from harness.errors import HarnessError, MissingExtraError
-from harness.executors import Event, Finished, Lost, Started
+from harness.executors.base import Event, Finished, Lost, Started
 from harness.executors.local import Local
 from harness.executors.ray import RayCluster
-from harness.tasks import TrialProgress
+from harness.trial.task import TrialProgress
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 

@@ -12,10 +12,10 @@ import tiny
 import harness.executors.slurm
 from harness.driver import Driver, Happening, Retried
 from harness.errors import HarnessError, MissingExtraError
-from harness.executors import Finished, Lost
+from harness.executors.base import Finished, Lost
 from harness.executors.local import Local
 from harness.executors.slurm import Slurm
-from harness.tasks import TrialProgress
+from harness.trial.task import TrialProgress
 
 
 def slurm_runs_here() -> bool:

@@ -18,9 +18,9 @@ import tiny
 from hypothesis import given
 from hypothesis import strategies as st
 
-import harness.folded
-from harness.folded import Folder
-from harness.store import Store
+import harness.results.parquet_cache
+from harness.results.parquet_cache import Folder
+from harness.results.store import Store
 
 SHARDS = """
 import sys, pathlib, dummy
@@ -126,8 +126,8 @@ def test_the_folded_table_is_the_table_of_the_small_files(
     small.mkdir()
     folder = Folder(small, root / "cache")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(harness.folded, "FOLD_AFTER", 2)
-        patch.setattr(harness.folded, "MOST", 6)
+        patch.setattr(harness.results.parquet_cache, "FOLD_AFTER", 2)
+        patch.setattr(harness.results.parquet_cache, "MOST", 6)
         for number, (what, which) in enumerate(changes):
             file = small / f"{which:02d}.parquet"
             if what == "write":

@@ -19,7 +19,7 @@ import pytest
 import harness
 from harness.driver import Stored
 from harness.errors import HarnessError, MissingExtraError, StoreError
-from harness.remote import Remote, working_copy
+from harness.results.remote import Remote, working_copy
 
 URI = "memory://results"
 

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 import tiny
 
-from harness import checkpoints
-from harness.executors import Lost
+from harness.executors.base import Lost
 from harness.executors.local import Local
-from harness.tasks import TrialProgress
-from harness.trial import run_trial
+from harness.trial import checkpoints
+from harness.trial.run import run_trial
+from harness.trial.task import TrialProgress
 
 
 def test_a_trial_whose_worker_is_killed_goes_on_from_its_checkpoint_to_the_same_rows(tmp_path: Path) -> None:

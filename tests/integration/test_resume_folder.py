@@ -15,10 +15,10 @@ import pytest
 import tiny
 import yaml
 
-from harness.executors import Event, Finished, Lost
-from harness.store import Store
-from harness.study import Study
-from harness.tasks import TrialTask
+from harness.executors.base import Event, Finished, Lost
+from harness.results.store import Store
+from harness.study.study import Study
+from harness.trial.task import TrialTask
 
 
 def command(folder: Path, study: Study, results: Path | None = None) -> list[str]:

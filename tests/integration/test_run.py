@@ -15,7 +15,7 @@ import yaml
 
 import harness
 from harness.cli import main
-from harness.tables import TRIALS, comparable
+from harness.results.schema import TRIALS, comparable
 
 TINY: dict[str, Any] = {
     "study": "tiny",

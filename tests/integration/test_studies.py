@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from harness.design import arms
 from harness.errors import HarnessError
-from harness.reading import read_study
-from harness.study import BASELINE, Study
+from harness.study.design import arms
+from harness.study.reading import read_study
+from harness.study.study import BASELINE, Study
 
 FOLDER = Path(__file__).parents[2] / "studies"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
@@ -137,7 +137,7 @@ def test_each_claim_is_about_an_arm_of_its_study(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(PROOFS))
 @pytest.mark.slow
 def test_preflight_finds_what_is_known_of_each_arm(name: str, tmp_path: Path) -> None:
-    from harness.preflight import preflight
+    from harness.preflight.preflight import preflight
 
     found = preflight(study(name), arms(study(name)), cache=tmp_path, measure_speed=False)
     assert {arm.arm: arm.proof for arm in found.arms} == {BASELINE: None, **PROOFS[name]}

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from harness.models import Conditions, Pair, build_pair
 from harness.models.cost import conditions_for, cost
-from harness.settings import TrialSettings
-from harness.training import Trainer, train
+from harness.study.settings import TrialSettings
+from harness.trial.training import Trainer, train
 
 COUNT = 4
 

@@ -14,7 +14,7 @@ from harness.data.augmentation import _blur
 from harness.data.characters import base_letters
 from harness.data.split import groups_of, hold_out
 from harness.errors import DataError
-from harness.settings import Glyphs
+from harness.study.settings import Glyphs
 
 shares = st.floats(0.01, 0.99)
 items = st.lists(

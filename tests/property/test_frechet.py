@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from harness.metrics.feature_statistics import Statistics
 from harness.metrics.frechet import extrapolated_floor, first_order_bias, frechet_distance, influences
-from harness.metrics.statistics import Statistics
 
 seeds = st.integers(0, 2**32 - 1)
 counts = st.integers(2, 60)

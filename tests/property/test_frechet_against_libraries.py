@@ -6,8 +6,8 @@ import scipy.linalg
 import torch
 from torch import Tensor, nn
 
+from harness.metrics.feature_statistics import Statistics
 from harness.metrics.frechet import frechet_distance
-from harness.metrics.statistics import Statistics
 
 SHAPES = [(30, 40, 8), (200, 150, 64), (300, 100, 256), (40, 300, 256), (64, 64, 512), (2, 2, 16)]
 

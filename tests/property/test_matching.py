@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from harness.models import MatchedDropout, build_pair, matched_fraction
 from harness.models.matching import named_weights
-from harness.settings import TrialSettings
-from harness.training import BatchOrder, Trainer, train
-from harness.trial import generate, measured_items
+from harness.study.settings import TrialSettings
+from harness.trial.run import generate, measured_items
+from harness.trial.training import BatchOrder, Trainer, train
 
 ARMS: dict[str, dict[str, Any]] = {
     "baseline": {},

@@ -13,10 +13,10 @@ import torch
 from pydantic import TypeAdapter
 
 from harness.models import build_pair
-from harness.preflight.identity import Tensors, agreement, answers, course, sample_steps
-from harness.preflight.networks import Shape
-from harness.reading import setting_paths
-from harness.settings import (
+from harness.preflight.function_probe import Tensors, agreement, answers, course, sample_steps
+from harness.preflight.small_networks import Shape
+from harness.study.reading import setting_paths
+from harness.study.settings import (
     DcganDiscriminator,
     DcganGenerator,
     Loss,
@@ -28,8 +28,8 @@ from harness.settings import (
     UNet,
     Zi2ziDiscriminator,
 )
-from harness.study import put
-from harness.training import Trainer, train
+from harness.study.study import put
+from harness.trial.training import Trainer, train
 
 CHANGED, UNCHANGED = 1e-6, 1e-9
 """Differences over the largest magnitude of a tensor, in float64."""

@@ -17,11 +17,11 @@ from pretended import SHOWN, SIZE, fill, study
 
 from harness.dashboard import Mirror, serve
 from harness.dashboard.note import note
-from harness.dashboard.pictures import ENLARGED, GAP, sample_grid
 from harness.dashboard.serving import opened
+from harness.dashboard.trial_picture import ENLARGED, GAP, sample_grid
 from harness.errors import HarnessError, MissingExtraError, StoreError
-from harness.findings import stored
-from harness.store import Store
+from harness.results.store import Store
+from harness.verdicts.judge import stored
 
 ASKED = study(
     axes={"discriminator.spectral_norm": ["none", "convs"]}, design={"blocks": 3}, question="Does *it* | help?"

@@ -68,7 +68,7 @@ def test_features_have_identities_of_their_own_that_change_with_the_weights(tmp_
 
 
 def weights_id(file: Path) -> str:
-    from harness.metrics.extractors.identity import feature_id_of
+    from harness.metrics.extractors.feature_id import feature_id_of
 
     return feature_id_of("x", "same", file)
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from harness.errors import DataError, HarnessError
 from harness.metrics import Evaluation, content_id, measure, to_unit_range
-from harness.metrics.cache import kept
+from harness.metrics.array_cache import kept
 from harness.metrics.features import extractor_named
 from harness.metrics.ssim_ink import ssim_ink_each
 

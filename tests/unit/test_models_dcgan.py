@@ -8,7 +8,7 @@ from torch import nn
 
 from harness.models import Conditions
 from harness.models.dcgan import DcganDiscriminatorNetwork, DcganGeneratorNetwork
-from harness.settings import DcganDiscriminator, DcganGenerator
+from harness.study.settings import DcganDiscriminator, DcganGenerator
 
 Layer = tuple[str, int, int, int, int, int, int, int]
 

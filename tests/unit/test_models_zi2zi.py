@@ -10,7 +10,7 @@ from harness.models import Conditions, Pair, build_pair
 from harness.models.cost import conditions_for, cost
 from harness.models.unet import UNetGenerator
 from harness.models.zi2zi import Zi2ziDiscriminatorNetwork
-from harness.settings import FinalConv, Glyphs, TrialSettings, UNet, Zi2ziDiscriminator
+from harness.study.settings import FinalConv, Glyphs, TrialSettings, UNet, Zi2ziDiscriminator
 
 STYLES = 40
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import torch
 
-from harness.design import arms
-from harness.preflight import Preflight, preflight
-from harness.study import Study
-from harness.tables import PROOFS, ArmPlan
+from harness.preflight.preflight import Preflight, preflight
+from harness.results.schema import PROOFS, ArmPlan
+from harness.study.design import arms
+from harness.study.study import Study
 
 TINY: dict[str, Any] = {
     "study": "tiny",

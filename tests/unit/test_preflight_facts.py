@@ -10,11 +10,11 @@ import pytest
 
 from harness.models import build_pair
 from harness.models.cost import conditions_for, cost
-from harness.preflight.fact import Fact, Inspected
-from harness.preflight.facts import facts
-from harness.preflight.networks import Shape, shrinking, shrunk
-from harness.settings import TrialSettings
-from harness.study import put
+from harness.preflight.facts.fact import Fact, Inspected
+from harness.preflight.facts.facts import facts
+from harness.preflight.small_networks import Shape, shrinking, shrunk
+from harness.study.settings import TrialSettings
+from harness.study.study import put
 
 
 def inspected(*changes: Mapping[str, Any], base: TrialSettings | None = None, reduce: bool = False) -> list[Inspected]:

@@ -12,11 +12,11 @@ import pytest
 from pretended import fill, strip, study
 
 from harness.errors import StoreError
-from harness.findings import stored
-from harness.report import document, write
 from harness.report.latex import escaped as latex_escaped
 from harness.report.markdown import escaped as markdown_escaped
 from harness.report.table import NONE, Table, duration, large, short, spread
+from harness.report.write import document, write
+from harness.verdicts.judge import stored
 
 NASTY = "</style><script>alert(1)</script> | _x_ \\ $y$ {z} & % # ~ ^ `c` *d* <!-- 漢"
 FAILED = {("spectral_norm=convs+heads", 1): "diverged", ("spectral_norm=convs+heads", 3): "timeout"}
@@ -232,7 +232,8 @@ def test_the_document_has_what_compare_has_and_the_study_beside_it(tmp_path: Pat
 def test_the_report_needs_neither_torch_nor_pyplot_and_the_dashboard_loads_optuna_late(tmp_path: Path) -> None:
     fill(tmp_path, study(), blocks=3)
     code = (
-        "import sys; from pathlib import Path; from harness.findings import stored; from harness.report import write;"
+        "import sys; from pathlib import Path; "
+        "from harness.verdicts.judge import stored; from harness.report.write import write;"
         "import harness.dashboard;"
         f"store, found = stored(Path({str(tmp_path)!r})); write(found, store);"
         "print([m for m in ('torch', 'optuna', 'matplotlib.pyplot') if m in sys.modules])"

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.errors import MissingExtraError
-from harness.metrics.extractors.identity import feature_id_of
+from harness.metrics.extractors.feature_id import feature_id_of
 from harness.metrics.extractors.weights import published_file
 
 VARIABLE = "GAN_HARNESS_INCEPTION"

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from harness.errors import MissingExtraError
-from harness.metrics.extractors.identity import feature_id_of
+from harness.metrics.extractors.feature_id import feature_id_of
 
 if TYPE_CHECKING:
     import onnxruntime

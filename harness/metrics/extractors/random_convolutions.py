@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from harness.metrics.extractors.identity import feature_id_of
+from harness.metrics.extractors.feature_id import feature_id_of
 
 INPUT_SIZE = 64
 WIDTHS = (3, 32, 64, 128, 256)

@@ -1,0 +1,127 @@
+"""Images without pairs: a tree of image files, and the faces that scikit-image ships."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from harness.data.dataset import Dataset, Split
+from harness.data.dataset_cache import cached, key_of
+from harness.data.decode import SUFFIXES, Pixels, decode, fit, listing_digest, to_pixels
+from harness.data.split import hold_out
+from harness.errors import DataError, MissingExtraError
+from harness.study.settings import Faces, Images
+
+FACES = 100
+"""The first images of `lfw_subset` are faces, the other 100 are not (its docstring)."""
+
+
+def load_images(settings: Images, cache: Path | None = None) -> Dataset:
+    """Return the pictures below a folder: CelebA's `img_align_celeba`, or any tree that ImageFolder reads.
+
+    Shorter side resized, middle cropped. In the order of the hashes of the files, in which `limit` takes the first;
+    files of equal content stay on one side of the split. Sub-folders are not told apart.
+
+    Raises:
+        DataError: No such folder, fewer than two pictures, or broken ones (all of them are named).
+    """
+    root = Path(settings.path).expanduser()
+    if not root.is_dir():
+        raise DataError(f"data.path: no folder {settings.path}; give the folder that holds the images")
+    files = _pictures(root)
+    if not files:
+        raise DataError(f"{settings.path}: no pictures in it or below; looked for {', '.join(sorted(SUFFIXES))}")
+    key = key_of(
+        kind="images",
+        files=listing_digest(files, root),
+        settings=settings.model_dump(include={"image_size", "channels", "holdout", "limit"}),
+    )
+    return cached(cache, key, lambda: _make(settings, files))
+
+
+def _pictures(root: Path) -> list[Path]:
+    found: list[Path] = []
+    for folder, _, names in os.walk(root):
+        found += [Path(folder, n) for n in names if n[0] != "." and Path(n).suffix.lower() in SUFFIXES]
+    return [path for path in sorted(found) if path.is_file()]
+
+
+def _make(settings: Images, files: Sequence[Path]) -> Dataset:
+    order = sorted((hashlib.sha256(_bytes(path)).hexdigest(), path.name, path) for path in files)[: settings.limit]
+    shape = (len(order), settings.channels, settings.image_size, settings.image_size)
+    pixels = np.empty(shape, dtype=np.uint8)
+    broken: list[str] = []
+    for item, (_, _, path) in enumerate(order):
+        try:
+            picture = decode(_bytes(path), path.name, settings.channels)
+            pixels[item] = to_pixels(fit(picture, settings.image_size))
+        except DataError:
+            broken.append(str(path))
+    if broken:
+        raise DataError(f"{settings.path}: {_count(len(broken))} cannot be read: {', '.join(broken)}; remove them")
+    digests = [digest for digest, _, _ in order]
+    copies = len(digests) - len(set(digests))
+    notes = (f"{_count(copies)} are copies of others and stay on their side of the split.",) if copies else ()
+    return _unpaired(settings.path, pixels, digests, [name for _, name, _ in order], settings.holdout, "images", notes)
+
+
+def _count(number: int) -> str:
+    return f"{number} picture{'s' if number != 1 else ''}"
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); remove it, or make it readable") from error
+
+
+def load_faces(settings: Faces) -> Dataset:
+    """Return the 100 faces of scikit-image's `lfw_subset`, 25 x 25 grey, resized: real faces with no download.
+
+    Too few for a Fréchet distance worth quoting; enough to see a DCGAN learn.
+
+    Raises:
+        MissingExtraError: This scikit-image does not ship them and cannot fetch them.
+    """
+    from skimage.data import lfw_subset
+
+    try:
+        faces = lfw_subset()[:FACES]
+    except (OSError, ModuleNotFoundError) as error:
+        raise MissingExtraError(f"data.kind: faces: scikit-image has no lfw_subset here ({error})") from error
+    originals = [np.rint(face * 255).astype(np.uint8) for face in faces]
+    grey = np.stack([to_pixels(fit(Image.fromarray(face), settings.image_size)) for face in originals])
+    pixels = np.repeat(grey, settings.channels, axis=1)
+    keys = [hashlib.sha256(face.tobytes()).hexdigest() for face in originals]
+    labels = [f"face {number}" for number in range(len(keys))]
+    return _unpaired("data.kind: faces", pixels, keys, labels, settings.holdout, "faces", ())
+
+
+def _unpaired(
+    where: str,
+    pixels: Pixels,
+    keys: Sequence[str],
+    labels: Sequence[str],
+    holdout: float,
+    style: str,
+    notes: tuple[str, ...],
+) -> Dataset:
+    held = hold_out(where, keys, [()] * len(keys), holdout)
+    train, heldout = (
+        Split(
+            target=torch.from_numpy(pixels[mask]),
+            source=None,
+            style=torch.zeros(int(mask.sum()), dtype=torch.int64),
+            labels=tuple(label for label, chosen in zip(labels, mask, strict=True) if chosen),
+        )
+        for mask in (~held, held)
+    )
+    counts = f"{_count(len(train))} for training, {len(heldout)} held out."
+    return Dataset.of(train, heldout, (style,), (counts, *notes))

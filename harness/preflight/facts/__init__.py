@@ -1,0 +1,1 @@
+"""Facts that need no training, from the networks of a study."""

@@ -1,0 +1,170 @@
+"""What `plan` shows: arms, trials, proofs, costs and time, and which difference the study can detect."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.metrics.catalogue import metric_named
+from harness.results.schema import MEASURED, ArmPlan
+from harness.results.store import Store
+from harness.statistics import Margin
+from harness.statistics.number_format import aligned
+from harness.statistics.power import pilot_sd
+from harness.statistics.power import plan as power_plan
+from harness.study.design import aliases, arms, own_code, trials
+from harness.study.study import BASELINE, Study
+from harness.verdicts.judge import values_of
+
+if TYPE_CHECKING:
+    from harness.study.design import Arm
+
+
+def plan_document(study: Study, *, results: str | Path, workers: int, build: bool) -> dict[str, Any]:
+    """Return the plan of a study as JSON's own types.
+
+    Args:
+        study: The study.
+        results: Where its pilot's rows are, if there are any, and the cache of its data.
+        workers: Processes that will compute it.
+        build: Whether to build the arms; without it nothing needs torch, and nothing is proved.
+
+    Raises:
+        HarnessError: The arms do not go together, or the data is missing.
+    """
+    every = arms(study)
+    store = Store.at(results, study.study).fetched()
+    if build:
+        from harness.preflight.preflight import preflight
+
+        found = preflight(study, every, cache=store.folder.parent / ".cache", workers=workers)
+        document = found.document()
+        plans = {plan.arm: plan for plan in found.arms}
+    else:
+        document = {"estimated_seconds": None, "arms": [_unbuilt(arm) for arm in every]}
+        plans = {}
+    trained = [
+        arm
+        for arm in every
+        if (plan := plans.get(arm.name)) is None
+        or plan.trained(train_no_ops=study.train_no_ops or arm.control is not None)
+    ]
+    return {
+        "study": study.study,
+        "question": study.question,
+        "blocks": study.design.most_blocks,
+        "looks": study.design.looks,
+        "trials": len(trials(trained, range(study.design.most_blocks))),
+        "workers": workers,
+        **document,
+        "own_code": list(own_code(study, every)),
+        "aliases": [list(group) for group in aliases(study)],
+        "primary": study.measure.primary,
+        "margin": str(study.measure.margin),
+        "detectable": _power(study, store),
+    }
+
+
+def _unbuilt(arm: Arm) -> dict[str, Any]:
+    empty = ArmPlan(arm.name, dict(arm.levels), None, None, None, None, None, None, None, None)
+    return dataclasses.asdict(empty)
+
+
+def _power(study: Study, store: Store) -> list[dict[str, Any]]:
+    """Return what the study's blocks can show, per arm of its stored rows, or in standard deviations without any."""
+    metric = metric_named(study.measure.primary)
+    margin = Margin.parse(study.measure.margin)
+    asked = {"blocks": study.design.most_blocks, "margin": margin, "scale": metric.scale}
+    rows = store.trials()
+    if not len(rows) or BASELINE not in set(rows["arm"]):
+        return [{"arm": None, "pilot_pairs": 0, **power_plan(**asked, sd=None)}]  # type: ignore[arg-type]
+    table = values_of(rows, study.measure.primary)
+    base = rows[(rows["arm"] == BASELINE) & rows["status"].isin(MEASURED)]
+    mean = float(base[study.measure.primary].mean())
+    pilots = pilot_sd(table, baseline=BASELINE, scale=metric.scale)
+    return [
+        {"arm": arm, "pilot_pairs": pairs, **power_plan(**asked, sd=sd, baseline_mean=mean)}  # type: ignore[arg-type]
+        for arm, (pairs, sd, _) in pilots.items()
+        if sd > 0
+    ]
+
+
+def render_plan(document: Mapping[str, Any]) -> str:
+    """Return a plan in people's words."""
+    blocks = f"{document['blocks']} blocks" + (
+        f", looks at {', '.join(map(str, document['looks']))}" if document["looks"] else ""
+    )
+    most = document.get("trials_at_most", document["trials"])
+    counted = f"{document['trials']} trials" + (
+        f" to the first look, {most} at most" if most > document["trials"] else ""
+    )
+    head = f"{document['study']}: {counted} ({len(document['arms'])} arms, {blocks})"
+    seconds = document["estimated_seconds"]
+    if seconds is not None:
+        head += f", about {_duration(seconds)} with {document['workers']} workers on this machine"
+    parts = [head, aligned([HEAD, *(_row(arm) for arm in document["arms"])])]
+    parts += [f"{arm['arm']}: {arm['proof'] or 'note'} – {arm['reason']}" for arm in document["arms"] if arm["reason"]]
+    parts += [f"{fact['subject']}: {fact['finding']}" for fact in document.get("facts", ())]
+    parts += [f"your own code: {door}" for door in document["own_code"]]
+    parts += [f"not told apart by this fraction: {' = '.join(group)}" for group in document["aliases"]]
+    parts += [_power_sentence(document, item) for item in document["detectable"]]
+    return "\n\n".join(parts)
+
+
+HEAD = ("arm", "proof", "parameters of G", "of D", "multiply-adds of G", "of D", "activations", "matched at step 0")
+
+
+def _row(arm: Mapping[str, Any]) -> tuple[str, ...]:
+    fraction = arm["matched_fraction"]
+    return (
+        arm["arm"],
+        arm["proof"] or "-",
+        _count(arm["parameters_g"]),
+        _count(arm["parameters_d"]),
+        _count(arm["macs_g"]),
+        _count(arm["macs_d"]),
+        "-" if arm["activation_bytes"] is None else f"{arm['activation_bytes'] / 1024:,.0f} KiB",
+        "-" if fraction is None else f"{fraction:.2%}",
+    )
+
+
+def _count(number: int | None) -> str:
+    return "-" if number is None else f"{number:,}"
+
+
+def _power_sentence(document: Mapping[str, Any], item: Mapping[str, Any]) -> str:
+    share = f"{item['power']:.0%}"
+    if item["sd"] is None:
+        if item["detectable"] is None:
+            return f"{item['blocks']} block tells nothing about chance; use at least 2, better 6."
+        return (
+            f"With {item['blocks']} blocks a difference of {item['detectable']:.2f} standard deviations of the paired "
+            f"differences is found in {share} of studies; "
+            f"how large that is in {document['primary']}, a pilot's rows will tell."
+        )
+    found = item["detectable"]
+    size = (
+        "no difference"
+        if found is None
+        else f"a change of {item['detectable_change']:.1%}"
+        if item["detectable_change"] is not None
+        else f"a difference of {found:.3g}"
+    )
+    text = (
+        f"{item['arm']}: judged by {item['pilot_pairs']} pairs, {item['blocks']} blocks find {size} "
+        f"in {document['primary']} in {share} of studies"
+    )
+    if item["blocks_for_equivalence"] is not None:
+        text += (
+            f"; a true change as large as the margin takes {item['blocks_for_difference']} blocks to show, "
+            f"no difference takes {item['blocks_for_equivalence']}"
+        )
+    return f"{text}."
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,47 @@
+"""Which settings two arms differ in, and which of them anything ever reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+from harness.study.settings import Settings, TrialSettings
+
+
+class Watched:
+    """Settings that note the dotted path of each value that is read from them."""
+
+    def __init__(self, settings: Settings, read: set[str], path: str = "") -> None:
+        self._settings, self._read, self._path = settings, read, path
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        """Pass for the settings' own type, on which networks are chosen."""
+        return type(self._settings)
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._settings, name)
+        path = f"{self._path}{name}"
+        if isinstance(value, Settings):
+            return Watched(value, self._read, f"{path}.")
+        self._read.add(path)
+        return value
+
+
+def watched(settings: TrialSettings, read: set[str]) -> TrialSettings:
+    """Return settings that behave alike and add to `read` every dotted setting that is looked at."""
+    return cast("TrialSettings", Watched(settings, read))
+
+
+def changed_settings(arm: TrialSettings, baseline: TrialSettings) -> frozenset[str]:
+    """Return the dotted settings in which two arms differ."""
+    a, b = dict(_leaves(arm.model_dump(), "")), dict(_leaves(baseline.model_dump(), ""))
+    return frozenset(path for path in {**a, **b} if path not in a or path not in b or a[path] != b[path])
+
+
+def _leaves(data: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]:
+    for key, value in data.items():
+        if isinstance(value, Mapping) and key != "options":
+            yield from _leaves(value, f"{path}{key}.")
+        else:
+            yield f"{path}{key}", value

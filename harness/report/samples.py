@@ -1,0 +1,102 @@
+"""The same held-out items side by side: source, target and what each arm made of them, from one block."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.report.table import short
+from harness.results.store import Store
+from harness.verdicts.judge import Findings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+WIDE = 900
+"""Pixels that a strip may take on the page before it is no longer enlarged."""
+
+
+@dataclass(frozen=True)
+class Strip:
+    """One row of pictures."""
+
+    label: str
+    about: str
+    path: Path | None
+    """None where there is no picture; `about` says why."""
+    width: int
+    """On the page, in pixels: a whole multiple of the strip's own."""
+
+    @property
+    def uri(self) -> str:
+        """The picture as text for the page."""
+        return "" if self.path is None else data_uri(self.path)
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Strips of one block."""
+
+    block: int
+    strips: tuple[Strip, ...]
+
+
+def samples(findings: Findings, store: Store, trials: pd.DataFrame) -> Samples | None:
+    """Return strips of the first block that has most arms' pictures; None where there are none."""
+    arms = [arm.name for arm in findings.arms if arm.control is None]
+    there = {path.stem for path in store.samples.glob("*.png")}
+    pictured = trials[trials["arm"].isin(arms) & trials["trial_id"].isin(there)]
+    if not len(pictured):
+        return None
+    counts = pictured["block"].value_counts()
+    block = int(counts[counts == counts.max()].index.min())
+    rows = {str(row["arm"]): row for row in trials[trials["block"] == block].to_dict("records")}
+    strips = [
+        _strip(name, "", store.samples / f"{name}.png")
+        for name in ("source", "target")
+        if (store.samples / f"{name}.png").exists()
+    ]
+    metric = findings.study.measure.primary
+    for arm in arms:
+        row = rows.get(arm)
+        if row is None:
+            continue
+        status, value = str(row["status"]), row.get(metric)
+        measured = "" if value is None or math.isnan(value) else f"{metric} {short(float(value), 4)}"
+        about = ", ".join(part for part in (measured, "" if status == "complete" else status) if part)
+        trial_id = row["trial_id"]
+        strips.append(_strip(arm, about, store.samples / f"{trial_id}.png" if trial_id in there else None))
+    return Samples(block, tuple(strips))
+
+
+def _strip(label: str, about: str, path: Path | None) -> Strip:
+    from PIL import Image
+
+    if path is None:
+        return Strip(label, about or "no picture", None, 0)
+    try:
+        with Image.open(path) as picture:
+            width = picture.width
+    except OSError:
+        return Strip(label, f"{about}, picture damaged".removeprefix(", "), None, 0)
+    return Strip(label, about, path, width * max(1, WIDE // width))
+
+
+def data_uri(path: Path) -> str:
+    """Return a PNG file as a ``data:`` address, so that the page needs no other file."""
+    return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
+
+
+def relative(strips: Sequence[Strip], folder: Path) -> list[tuple[str, str, str]]:
+    """Return label, remark and address of each strip that has a picture, seen from a folder."""
+    import os
+
+    return [
+        (strip.label, strip.about, Path(os.path.relpath(strip.path, folder)).as_posix())
+        for strip in strips
+        if strip.path is not None
+    ]

@@ -1,0 +1,320 @@
+"""The only reading and writing of Parquet: one small file per trial and table, written whole, the trial's row last."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import StoreError
+from harness.results.parquet_cache import Folder
+from harness.results.remote import Remote, is_uri, working_copy
+from harness.results.schema import MEASUREMENTS, ArmPlan, Column, Row, TrialRows, trial_columns
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+TABLES = ("trials", "measurements", "signals")
+
+
+class Tables:
+    """A study's rows as pandas frames, each read when it is first asked for: signals are many."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    @cached_property
+    def trials(self) -> pd.DataFrame:
+        """One row per trial."""
+        return self._store.trials()
+
+    @cached_property
+    def measurements(self) -> pd.DataFrame:
+        """One row per trial, step and metric."""
+        return self._store.measurements()
+
+    @cached_property
+    def signals(self) -> pd.DataFrame:
+        """One row per trial and logged step."""
+        return self._store.signals()
+
+
+class Store:
+    """The folder of one study's results, or the working copy of one at a URI."""
+
+    def __init__(self, folder: Path, remote: Remote | None = None) -> None:
+        self.folder = folder
+        self.remote = remote
+        self._read_before: dict[str, tuple[dict[str, str], pd.DataFrame]] = {}
+
+    @staticmethod
+    def at(results: str | Path, *study: str) -> Store:
+        """Return the store of a study; what is at a URI is there once the store is `fetched` or held.
+
+        Args:
+            results: A folder, or the URI of one.
+            study: Names below it.
+        """
+        text = str(results)
+        if not is_uri(text):
+            return Store(Path(results, *study))
+        return Store(Path(working_copy(text), *study), Remote.of(text, *study))
+
+    def fetched(self) -> Store:
+        """Return this store, with what is at its URI.
+
+        Raises:
+            StoreError: The URI does not answer.
+        """
+        if self.remote is not None:
+            self.remote.fetch(self.folder)
+        return self
+
+    # ---- the frozen study -------------------------------------------------------------------------------------------
+
+    @property
+    def exists(self) -> bool:
+        """Whether a study has been frozen here."""
+        return (self.folder / "study.json").is_file()
+
+    def frozen(self) -> dict[str, Any]:
+        """Return the study as it was frozen before its first trial.
+
+        Raises:
+            StoreError: There is none, or it is damaged.
+        """
+        try:
+            found: dict[str, Any] = json.loads((self.folder / "study.json").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise StoreError(f"{self.folder}: holds no study; start one with `python -m harness run STUDY`") from None
+        except (OSError, ValueError) as error:
+            raise StoreError(f"{self.folder / 'study.json'}: cannot be read ({error})") from error
+        return found
+
+    def freeze(self, study: dict[str, Any], environment: dict[str, Any]) -> None:
+        """Write down the study and what computes it."""
+        self.write_file("study.json", json.dumps(study, indent=1, ensure_ascii=False).encode())
+        self.write_file("environment.json", json.dumps(environment, indent=1, ensure_ascii=False).encode())
+
+    def plan(self) -> dict[str, ArmPlan]:
+        """Return what preflight wrote down of each arm, by name; nothing if it never came to that."""
+        path = self.folder / "plan.json"
+        if not path.exists():
+            return {}
+        names = {f.name for f in dataclasses.fields(ArmPlan)}
+        found = json.loads(path.read_text(encoding="utf-8"))["arms"]
+        return {item["arm"]: ArmPlan(**{k: v for k, v in item.items() if k in names}) for item in found}
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the folder against other drivers.
+
+        Raises:
+            StoreError: Another process holds it, or it cannot be written.
+        """
+        from filelock import FileLock, Timeout
+
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.folder / ".lock", timeout=0)
+            lock.acquire()
+        except Timeout:
+            raise StoreError(
+                f"{self.folder}: in use by {self._holder()}; wait for it, stop it, or choose another --results"
+            ) from None
+        except OSError as error:
+            raise StoreError(
+                f"{self.folder}: cannot be written ({error.strerror}); choose another --results"
+            ) from error
+        try:
+            self._write_here(".holder", f"process {os.getpid()} on {os.uname().nodename}".encode())
+            for folder, _, names in os.walk(self.folder):
+                for name in names:
+                    if name.startswith(".scratch-"):
+                        Path(folder, name).unlink(missing_ok=True)
+            with nullcontext() if self.remote is None else self._in_step(self.remote):
+                yield
+        finally:
+            (self.folder / ".holder").unlink(missing_ok=True)
+            lock.release()
+
+    @contextmanager
+    def _in_step(self, remote: Remote) -> Iterator[None]:
+        """Hold the URI too, and level what an interruption left at one side only."""
+        with remote.held():
+            remote.fetch(self.folder)
+            remote.send(
+                self.folder,
+                (f"{table}/{name}.parquet" for table in TABLES for name in self._files(table).names()),
+            )
+            yield
+
+    def _holder(self) -> str:
+        try:
+            return (self.folder / ".holder").read_text(encoding="utf-8")
+        except OSError:
+            return "another process"
+
+    # ---- rows -------------------------------------------------------------------------------------------------------
+
+    def done(self) -> set[str]:
+        """Return the ids of the trials that have their row."""
+        return self._files("trials").names()
+
+    def write(self, rows: TrialRows, *, axes: Sequence[str], metrics: Sequence[str]) -> None:
+        """Write all of a trial's rows, the trial's own last.
+
+        Raises:
+            StoreError: The disk is full or read-only.
+        """
+        trial_id = rows.trial["trial_id"]
+        for name, picture in rows.pictures.items():
+            self.write_file(f"samples/{trial_id if name == 'generated' else name}.png", picture)
+        signals = [{"trial_id": trial_id, **row} for row in rows.signals]
+        self._write("signals", trial_id, signals, _signal_columns(signals))
+        self._write("measurements", trial_id, rows.measurements, MEASUREMENTS)
+        self._write("trials", trial_id, [rows.trial], trial_columns(axes, metrics))
+
+    def _write(self, table: str, name: str, rows: Sequence[Row], columns: Sequence[Column]) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        schema = _schema(columns)
+        sink = pa.BufferOutputStream()
+        pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), sink, write_page_checksum=True)
+        self.write_file(f"{table}/{name}.parquet", sink.getvalue().to_pybytes())
+
+    def write_file(self, name: str, content: bytes) -> None:
+        """Write a file whole: under a scratch name, flushed to the disk, then renamed; then at the URI, where one is.
+
+        Raises:
+            StoreError: The disk is full or read-only; nothing half-written is left under the file's name.
+        """
+        self._write_here(name, content)
+        if self.remote is not None:
+            self.remote.put(name, content)
+
+    def _write_here(self, name: str, content: bytes) -> None:
+        path = self.folder / name
+        scratch = path.parent / f".scratch-{os.getpid()}-{path.name}"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with scratch.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            scratch.replace(path)
+        except OSError as error:
+            with suppress(OSError):
+                scratch.unlink(missing_ok=True)
+            raise StoreError(
+                f"{path}: cannot be written ({error.strerror}); make room or choose another --results"
+            ) from error
+
+    def set_aside_damaged(self) -> list[Path]:
+        """Rename trials' files that cannot be read, so that their trials are computed again, and return them.
+
+        A trial's row whose measurements or signals are missing is set aside too.
+        """
+        damaged = [path for table in TABLES for path in self._files(table).fold()]
+        done = self.done()
+        complete = self._files("measurements").names() & self._files("signals").names()
+        damaged += [self.folder / "trials" / f"{trial_id}.parquet" for trial_id in sorted(done - complete)]
+        for path in dict.fromkeys(damaged):
+            path.replace(path.with_suffix(".damaged"))
+            # Without its row a trial is not done: the others' rows are then written anew.
+            (self.folder / "trials" / path.name).unlink(missing_ok=True)
+            if self.remote is not None:
+                self.remote.remove(f"trials/{path.name}")
+                self.remote.remove(f"{path.parent.name}/{path.name}")
+        return list(dict.fromkeys(damaged))
+
+    # ---- reading ----------------------------------------------------------------------------------------------------
+
+    def trials(self) -> pd.DataFrame:
+        """Return one row per trial, sorted by block and arm."""
+        return self._read("trials")
+
+    def measurements(self) -> pd.DataFrame:
+        """Return one row per trial, step and metric, of the trials that have their row."""
+        return self._read("measurements", self.done())
+
+    def signals(self) -> pd.DataFrame:
+        """Return one row per trial and logged step, of the trials that have their row."""
+        return self._read("signals", self.done())
+
+    def tables(self) -> Tables:
+        """Return all three.
+
+        Raises:
+            StoreError: The folder holds no study.
+        """
+        self.frozen()
+        return Tables(self)
+
+    def fold(self) -> None:
+        """Bring the caches that make reading fast up to date; worth it every few hundred trials."""
+        for table in TABLES:
+            self._files(table).fold()
+
+    def _read(self, table: str, only: set[str] | None = None) -> pd.DataFrame:
+        """Return a table, decoded once as long as no file changes; signals are too many to be kept."""
+        import pandas as pd
+
+        files = self._files(table)
+        stamps = files.stamps()
+        before = self._read_before.get(table)
+        if before is not None and before[0] == stamps:
+            frame = before[1]
+        else:
+            found = files.read(stamps)
+            if found is None:
+                columns = MEASUREMENTS if table == "measurements" else trial_columns((), ())
+                return pd.DataFrame(columns=[column.name for column in columns])
+            frame = found.to_pandas()
+            if table == "trials":
+                frame = frame.sort_values(["block", "arm"], ignore_index=True)
+            if table != "signals":
+                self._read_before[table] = (stamps, frame)
+        if only is None or only.issuperset(name.removesuffix(".parquet") for name in stamps):
+            return frame.copy(deep=False)
+        return frame[frame["trial_id"].isin(only)].reset_index(drop=True)
+
+    def _files(self, table: str) -> Folder:
+        return Folder(self.folder / table, self.folder / ".cache" / table)
+
+    @cached_property
+    def samples(self) -> Path:
+        """The folder of sample strips."""
+        return self.folder / "samples"
+
+
+def _schema(columns: Iterable[Column]) -> pa.Schema:
+    import pyarrow as pa
+
+    types = {
+        "string": pa.string(),
+        "int64": pa.int64(),
+        "double": pa.float64(),
+        "bool": pa.bool_(),
+        "timestamp": pa.timestamp("us", tz="UTC"),
+    }
+    return pa.schema(
+        [pa.field(c.name, types[c.type], metadata={"meaning": c.meaning, "unit": c.unit}) for c in columns]
+    )
+
+
+def _signal_columns(rows: Sequence[Row]) -> list[Column]:
+    names = dict.fromkeys(name for row in rows for name in row)
+    fixed: dict[str, Column] = {
+        "trial_id": Column("trial_id", "string", "key of the trial"),
+        "step": Column("step", "int64", "steps of training done"),
+    }
+    return [fixed.get(n, Column(n, "double", re.sub("_", " ", n))) for n in (names or fixed)]

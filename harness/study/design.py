@@ -1,0 +1,186 @@
+"""Which trials a study asks for: a pure function from the study to arms and blocks."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pydantic import ValidationError
+
+from harness.errors import HarnessError
+from harness.study.settings import TrialSettings
+from harness.study.study import BASELINE, Axis, Level, Study
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One combination of levels, or a control."""
+
+    name: str
+    levels: Mapping[Axis, str]
+    """The name of its level of every axis."""
+    settings: TrialSettings
+    control: str | None = None
+    """Which control it is, if it is one."""
+
+    def streams(self, block: int) -> str:
+        """Return the key of the arm's named streams: the block's, but for an A/A arm, which has its own."""
+        return f"{block}/{self.control}" if self.control == "a/a" else str(block)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One arm in one block."""
+
+    arm: Arm
+    block: int
+    trial_id: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "trial_id", f"b{self.block:03d}-{slug(self.arm.name)}")
+
+
+def slug(name: str) -> str:
+    """Return a name fit for a file: itself where that is possible, else with a digest to keep it distinct."""
+    safe = re.sub(r"[^A-Za-z0-9.=+_,-]", "_", name)[:80]
+    return safe if safe == name else f"{safe}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def arms(study: Study) -> tuple[Arm, ...]:
+    """Return every arm of the design, the baseline first, then the controls that the study asks for.
+
+    Raises:
+        HarnessError: Levels that do not go together, or a fraction that cannot be made.
+    """
+    axes = {axis: study.levels(axis) for axis in study.axes}
+    match study.design.kind:
+        case "one_factor":
+            cells = _one_factor(axes)
+        case "factorial":
+            cells = [dict(zip(axes, names, strict=True)) for names in itertools.product(*axes.values())]
+        case "fractional":
+            cells = _fractional(axes, study.design.halvings)
+    short = short_names(axes)
+    first = {axis: next(iter(levels)) for axis, levels in axes.items()}
+    named = {_arm_name(cell, first, short): cell for cell in cells}
+    built = [_arm(study, name, cell, {axis: axes[axis][n] for axis, n in cell.items()}) for name, cell in named.items()]
+    return (*built, *(_control(study, control, first, axes) for control in _controls(study)))
+
+
+def trials(chosen: Sequence[Arm], blocks: Iterable[int]) -> tuple[Trial, ...]:
+    """Return every arm in every block, block after block, so that a study stopped early leaves whole blocks."""
+    return tuple(Trial(arm, block) for block in blocks for arm in chosen)
+
+
+def own_code(study: Study, chosen: Iterable[Arm]) -> tuple[str, ...]:
+    """Return every `package.module:function` that the arms or metrics name: the one door for users' code."""
+    kinds = [
+        group.kind
+        for arm in chosen
+        for group in (arm.settings.data, arm.settings.generator, arm.settings.discriminator)
+    ]
+    return tuple(dict.fromkeys(name for name in (*kinds, *study.measure.metrics) if ":" in name))
+
+
+def short_names(axes: Iterable[Axis]) -> dict[Axis, str]:
+    """Return the shortest endings of dotted settings that tell them apart."""
+    paths = [axis.split(".") for axis in axes]
+    names = {}
+    for path in paths:
+        size = 1
+        while size < len(path) and sum(other[-size:] == path[-size:] for other in paths) > 1:
+            size += 1
+        names[".".join(path)] = ".".join(path[-size:])
+    return names
+
+
+def _one_factor(axes: Mapping[Axis, Mapping[str, Level]]) -> list[dict[Axis, str]]:
+    """Return the baseline's cell and, for each further level of each axis, the cell that differs in it alone."""
+    first = {axis: next(iter(levels)) for axis, levels in axes.items()}
+    return [first, *({**first, axis: name} for axis, levels in axes.items() for name in list(levels)[1:])]
+
+
+def _fractional(axes: Mapping[Axis, Mapping[str, Level]], halvings: int) -> list[dict[Axis, str]]:
+    """Return the cells of the two-level fraction with the fewest aliases."""
+    from pyDOE3 import fracfact
+
+    generators, _ = _fraction(axes, halvings)
+    names = [list(levels) for levels in axes.values()]
+    signs = fracfact(generators)
+    # A regular fraction is a coset: counting signs from its first row puts the cell of all baselines into it and
+    # keeps the aliases.
+    return [{axis: names[i][int(row[i] != signs[0][i])] for i, axis in enumerate(axes)} for row in signs]
+
+
+def _fraction(axes: Mapping[Axis, Mapping[str, Level]], halvings: int) -> tuple[str, list[str]]:
+    """Return the generators and the alias chains, in letters, of the fraction."""
+    from pyDOE3 import fracfact_opt
+
+    for axis, levels in axes.items():
+        if len(levels) != 2:
+            raise HarnessError(f"design.kind fractional: axis {axis} has {len(levels)} levels; fractions need two")
+    if not halvings < len(axes) - 1:
+        raise HarnessError(
+            f"design.halvings: {halvings} is too much for {len(axes)} axes; "
+            f"use at most {len(axes) - 2}, or design.kind factorial"
+        )
+    generators, chains, _ = fracfact_opt(len(axes), halvings)
+    return generators, chains
+
+
+def aliases(study: Study) -> tuple[tuple[str, ...], ...]:
+    """Return the groups of effects that a fractional study cannot tell apart, by the axes' short names.
+
+    Effects of up to two axes are given; a main effect that stands alone is clear of all of them.
+    """
+    if study.design.kind != "fractional":
+        return ()
+    axes = {axis: study.levels(axis) for axis in study.axes}
+    names = list(short_names(axes).values())
+    _, chains = _fraction(axes, study.design.halvings)
+    groups = []
+    for chain in chains:
+        words = [word.strip() for word in chain.split("=")]
+        groups.append(tuple(":".join(names[ord(c) - ord("a")] for c in word) for word in words if len(word) <= 2))
+    return tuple(group for group in groups if len(group) > 1)
+
+
+def _arm_name(cell: Mapping[Axis, str], first: Mapping[Axis, str], short: Mapping[Axis, str]) -> str:
+    parts = [f"{short[axis]}={name}" for axis, name in cell.items() if name != first[axis]]
+    return ",".join(parts) or BASELINE
+
+
+def _arm(
+    study: Study, name: str, cell: Mapping[Axis, str], levels: Mapping[Axis, Level], control: str | None = None
+) -> Arm:
+    try:
+        settings = study.trial_settings(levels)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise HarnessError(f"arm {name}: its levels do not go together: {where}: {first['msg']}") from None
+    return Arm(name=name, levels=dict(cell), settings=settings, control=control)
+
+
+def _controls(study: Study) -> list[str]:
+    return [c for control in study.design.controls for c in (NO_OPS if control == "no-ops" else (control,))]
+
+
+NO_OPS = ("no-op blur", "no-op adamw")
+"""Arms that must equal the baseline bit for bit: a blur of kernel size 1, and AdamW without weight decay."""
+
+
+def _control(study: Study, control: str, first: Mapping[Axis, str], axes: Mapping[Axis, Mapping[str, Level]]) -> Arm:
+    levels = {axis: axes[axis][name] for axis, name in first.items()}
+    changes: dict[Axis, Level] = {}
+    base = study.trial_settings(levels).training.optimizer
+    if control == "no-op blur":
+        changes = {"discriminator.blur": {"position": "input", "kernel_size": 1}}
+    elif control == "no-op adamw":
+        changes = {"training.optimizer": {"kind": "adamw", "weight_decay": 0.0}}
+    elif control == "planted-harm":
+        changes = {"training.optimizer": {"lr": base.lr / 10, "lr_discriminator": base.lr_discriminator or base.lr}}
+    return _arm(study, control, first, {**levels, **changes}, control=control)

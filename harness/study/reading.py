@@ -1,0 +1,227 @@
+"""Reading a study file: all problems at once, each with its line, what was found, and the nearest match."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from harness.errors import HarnessError, StudyError, did_you_mean
+from harness.metrics.catalogue import metric_named, refusal
+from harness.study import yaml_lines
+from harness.study.settings import Settings, TrialSettings
+from harness.study.study import Study, level_name, put
+
+
+def read_study(path: Path, overrides: Iterable[str] = ()) -> Study:
+    """Read and check a study file.
+
+    Args:
+        path: A YAML file.
+        overrides: `dotted.path=value` settings laid over the file, values in YAML.
+
+    Raises:
+        StudyError: All problems of the file at once, each with its line, what was found, and the nearest match.
+    """
+    document = yaml_lines.read(path)
+    data = document.data
+    for text in overrides:
+        key, sign, value = text.partition("=")
+        if not sign or not key:
+            raise HarnessError(f"--set {text}: expected dotted.path=value")
+        put(data, key.strip(), yaml_lines.parse(value))
+    try:
+        study = Study.model_validate(data)
+    except ValidationError as error:
+        found = [*_problems(error, Study), *_unknown_axes(data.get("axes"))]
+        raise StudyError(str(path), document.explain(found)) from None
+    problems = [*_unknown_axes(study.axes), *_axis_problems(study), *_refused_metrics(study)]
+    if problems:
+        raise StudyError(str(path), document.explain(problems))
+    return study
+
+
+Problem = tuple[tuple[str | int, ...], str]
+"""Where in the file, and what is wrong there."""
+
+
+def _refused_metrics(study: Study) -> Iterable[Problem]:
+    """Yield the metrics that the data cannot have."""
+    kind = study.data.kind
+    if ":" in kind:
+        return
+    for name in study.measure.metrics:
+        paired = kind in ("glyphs", "pairs")
+        reason = refusal(metric_named(name), paired=paired, characters=kind == "glyphs")
+        if reason:
+            yield ("measure", "primary" if name == study.measure.primary else "also"), reason
+
+
+def _is_setting(axis: str) -> bool:
+    return axis in setting_paths() or bool(re.match(r"(data|generator|discriminator)\.options\.", axis))
+
+
+def _unknown_axes(axes: Any) -> Iterable[Problem]:
+    """Yield the axes that are no settings."""
+    for axis in axes if isinstance(axes, Mapping) else ():
+        if not _is_setting(str(axis)):
+            yield ("axes", axis), f"no such setting{did_you_mean(str(axis), setting_paths())}"
+
+
+def _axis_problems(study: Study) -> Iterable[Problem]:
+    """Yield what is wrong with the axes that are settings: unknown levels, unknown baselines."""
+    for axis, given in study.axes.items():
+        levels = list(given.values()) if isinstance(given, dict) else given
+        names = list(given) if isinstance(given, dict) else [level_name(v) for v in given]
+        if not _is_setting(axis):
+            continue
+        if len(levels) < 2:
+            yield ("axes", axis), f"has {len(levels)} level; an axis needs two or more"
+        if len(set(names)) < len(names):
+            yield ("axes", axis), f"levels are not distinct: {', '.join(names)}"
+            continue
+        for position, level in enumerate(levels):
+            try:
+                study.trial_settings({axis: level})
+            except ValidationError as error:
+                where = names[position] if isinstance(given, dict) else position
+                for _, message in _problems(error, TrialSettings):
+                    yield ("axes", axis, where), f"{level_name(level)} is not a level: {message}"
+        if axis in study.baseline:
+            first = study.baseline[axis]
+            if first not in names and level_name(first) not in names:
+                yield (
+                    ("baseline", axis),
+                    f"'{level_name(first)}' is not a level{did_you_mean(level_name(first), names)}",
+                )
+    for axis in study.baseline:
+        if axis not in study.axes:
+            yield ("baseline", axis), f"is no axis of the study{did_you_mean(axis, study.axes)}"
+
+
+def _problems(error: ValidationError, model: type[Settings]) -> list[Problem]:
+    """Turn pydantic's errors into sentences: what was found, and what is allowed or near."""
+    found: list[Problem] = []
+    for item in error.errors(include_url=False):
+        where = tuple(part for part in item["loc"] if not _is_tag(part))
+        kind, value, context = item["type"], item.get("input"), item.get("ctx", {})
+        if kind == "extra_forbidden":
+            siblings = {
+                p.split(".")[len(where) - 1]
+                for p in setting_paths(model)
+                if p.split(".")[: len(where) - 1] == list(map(str, where[:-1])) and len(p.split(".")) >= len(where)
+            }
+            found.append((where, f"no such setting{did_you_mean(str(where[-1]), siblings)}"))
+        elif kind == "literal_error":
+            allowed = context["expected"].replace(" or ", ", ").replace("'", "")
+            hint = did_you_mean(value, allowed.split(", ")) if isinstance(value, str) else f"; allowed: {allowed}"
+            found.append((where, f"found {_show(value)}{hint}{yaml_lines.trap(value)}"))
+        elif kind == "union_tag_invalid":
+            tags = [t for t in re.findall(r"'([^']+)'", context["expected_tags"]) if t != "custom"]
+            found.append(
+                (
+                    (*where, "kind"),
+                    f"no '{context['tag']}'{did_you_mean(context['tag'], tags)} (or your own package.module:function)",
+                )
+            )
+        elif kind == "union_tag_not_found":
+            found.append(((*where, "kind"), "is missing; say which kind it is"))
+        elif kind == "missing":
+            found.append((where, "is missing"))
+        elif kind == "value_error":
+            found += [(where, line) for line in str(context["error"]).splitlines()]
+        else:
+            found.append((where, f"{_expected(item['msg'])}, got {_show(value)}{yaml_lines.trap(value)}"))
+    return list(dict.fromkeys(found))
+
+
+def _is_tag(part: str | int) -> bool:
+    """Tell a tag that pydantic puts into the place of an error from a key of the file."""
+    return isinstance(part, str) and (
+        part in _TAGS or bool(re.match(r"^(constrained|function|tuple|literal|Looks|nullable)", part))
+    )
+
+
+_TAGS = {
+    "glyphs",
+    "pairs",
+    "images",
+    "faces",
+    "custom",
+    "unet",
+    "dcgan",
+    "zi2zi",
+    "number",
+    "schedule",
+    "int",
+    "float",
+    "str",
+}
+
+
+def _expected(message: str) -> str:
+    return (
+        message.replace("Input should be", "expected")
+        .replace("a valid integer", "a whole number")
+        .replace("a valid number", "a number")
+        .replace("a valid string", "text")
+        .replace("a valid boolean", "true or false")
+    )
+
+
+def _show(value: Any) -> str:
+    return f"'{value}'" if isinstance(value, str) else json.dumps(value, default=str)
+
+
+@functools.cache
+def setting_paths(model: type[Settings] = TrialSettings) -> frozenset[str]:
+    """Return the dotted path of every setting of a model, groups included, over all kinds."""
+    return frozenset(_paths(TypeAdapter(model).json_schema()))
+
+
+def _paths(schema: Mapping[str, Any]) -> Iterable[str]:
+    definitions = schema.get("$defs", {})
+
+    def walk(node: Mapping[str, Any], prefix: str) -> Iterable[str]:
+        if "$ref" in node:
+            node = definitions[node["$ref"].rsplit("/", 1)[-1]]
+        for option in (*node.get("oneOf", ()), *node.get("anyOf", ()), *node.get("allOf", ())):
+            yield from walk(option, prefix)
+        for name, child in node.get("properties", {}).items():
+            yield f"{prefix}{name}"
+            yield from walk(child, f"{prefix}{name}.")
+
+    return walk(schema, "")
+
+
+def changed(old: Mapping[str, Any], new: Study) -> Sequence[str]:
+    """Return what a study changed against its frozen form beyond adding blocks, looks or metrics, a line each."""
+    return [
+        f"{path}: was {_show(a)}, is {_show(b)}"
+        for path, a, b in _difference(old, new.model_dump(mode="json"), "")
+        if not _adds(path, a, b)
+    ]
+
+
+_FREE = ("runner", "budget", "claims", "question", "design.controls", "train_no_ops", "confounded_above")
+
+
+def _adds(path: str, old: Any, new: Any) -> bool:
+    if path.startswith(_FREE):
+        return True
+    if path == "measure.also":
+        return set(old) <= set(new)
+    return path.startswith("design.blocks")
+
+
+def _difference(old: Any, new: Any, path: str) -> Iterable[tuple[str, Any, Any]]:
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for key in {**old, **new}:
+            yield from _difference(old.get(key), new.get(key), f"{path}.{key}" if path else str(key))
+    elif old != new:
+        yield path, old, new

@@ -1,0 +1,256 @@
+"""The typed study: one question, one YAML file, checked as a whole before anything is done."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Strict, Tag, field_validator, model_validator
+
+from harness.errors import HarnessError
+from harness.metrics.catalogue import metric_named
+from harness.study.settings import Count, Flag, Settings, Text, TrialSettings
+
+Axis = str
+Level = Any
+
+BASELINE = "baseline"
+
+
+class Looks(Settings):
+    """Blocks are added up to each look in turn, until every contrast is decided."""
+
+    looks: Annotated[tuple[Count, ...], Field(min_length=1)]
+    beyond: Annotated[int, Strict(), Field(ge=0)] = 0
+    """Blocks after the last look for contrasts still open, judged by a rule that holds at any number of blocks."""
+
+    @field_validator("looks")
+    @classmethod
+    def _increase(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if list(value) != sorted(set(value)):
+            raise ValueError("looks must increase")
+        return value
+
+
+class Design(Settings):
+    """Which arms there are and how many blocks of them."""
+
+    kind: Literal["one_factor", "factorial", "fractional"] = "one_factor"
+    blocks: Annotated[
+        Annotated[Count, Tag("number")] | Annotated[Looks, Tag("schedule")],
+        Discriminator(lambda given: "schedule" if isinstance(given, (dict, Looks)) else "number"),
+    ] = 6
+    """Number of blocks, or the schedule of looks."""
+    halvings: Count = 1
+    """Of a `fractional` design: each halves the number of arms; the fraction with the fewest aliases is taken."""
+    controls: tuple[Literal["a/a", "one-ulp", "no-ops", "planted-harm"], ...] = ()
+    """Arms whose outcome is known beforehand, run beside the others to test the pipeline itself."""
+
+    @property
+    def looks(self) -> tuple[int, ...] | None:
+        """The schedule of looks, or None for a fixed number of blocks."""
+        return self.blocks.looks if isinstance(self.blocks, Looks) else None
+
+    @property
+    def most_blocks(self) -> int:
+        """The largest number of blocks."""
+        return self.goals[-1]
+
+    @property
+    def goals(self) -> tuple[int, ...]:
+        """The numbers of blocks after which the study is judged."""
+        if not isinstance(self.blocks, Looks):
+            return (self.blocks,)
+        looks, beyond = self.blocks.looks, self.blocks.beyond
+        return (*looks, looks[-1] + beyond) if beyond else looks
+
+
+class Measure(Settings):
+    """What is measured, when, and how large a difference matters."""
+
+    at: Annotated[tuple[Count | Text, ...], Field(min_length=1)] = ("33%", "67%", "100%")
+    """Steps, or percent of the training; the last is the horizon at which arms are compared."""
+    primary: Text = "fid_efficientnet"
+    margin: Annotated[float, Field(gt=0.0)] | Text = "10%"
+    """The smallest difference that matters, absolute, or in percent of the baseline."""
+    also: tuple[Text, ...] = ("ssim", "l1")
+    images: Annotated[int, Field(ge=2)] = 512
+    """At most so many held-out items (or samples) are measured; the same ones for all arms and blocks."""
+    signals: Annotated[int, Field(ge=1)] = 100
+    """About how many times over a training its signals are logged."""
+
+    @field_validator("at")
+    @classmethod
+    def _percent_or_step(cls, value: tuple[int | str, ...]) -> tuple[int | str, ...]:
+        for at in value:
+            if isinstance(at, str) and not re.fullmatch(r"(100|[1-9]?\d)(\.\d+)?%", at):
+                raise ValueError(f"'{at}' is neither a step nor a percentage such as 50%")
+        return value
+
+    @field_validator("primary", "also")
+    @classmethod
+    def _known(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        for name in (value,) if isinstance(value, str) else value:
+            try:
+                metric_named(name)
+            except HarnessError as error:
+                raise ValueError(str(error)) from None
+        return value
+
+    @field_validator("margin")
+    @classmethod
+    def _margin(cls, value: float | str) -> float | str:
+        if isinstance(value, str) and not re.fullmatch(r"\d+(\.\d+)?%", value):
+            raise ValueError(f"'{value}' is neither a number nor a percentage such as 10%")
+        return value
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """All metrics, the primary one first."""
+        return tuple(dict.fromkeys((self.primary, *self.also)))
+
+    def steps(self, total: int) -> tuple[int, ...]:
+        """Return the steps at which to measure, increasing; the last is the horizon."""
+        found = {max(1, round(total * float(a[:-1]) / 100)) if isinstance(a, str) else a for a in self.at}
+        return tuple(sorted(found))
+
+
+class Claim(Settings):
+    """A statement that the study settles."""
+
+    id: Text
+    quote: Text
+    """In the words of whoever made it."""
+    arm: Text
+    """The arm that it is about, by its name, e.g. `spectral_norm=convs`."""
+    metric: Text | None = None
+    """The primary metric unless given."""
+    expect: Literal[
+        "helps", "hurts", "difference", "no difference", "not worse", "not better", "no-op", "builds", "invalid"
+    ]
+    """What it says will happen; `harness.statistics.claims` lists the verdicts that support and contradict it."""
+
+
+class Budget(Settings):
+    """What a study may cost; arms and blocks beyond it are not trained."""
+
+    hours: Annotated[float, Field(gt=0.0)] | None = None
+    """Of the whole study, on this machine's workers."""
+    trial_minutes: Annotated[float, Field(gt=0.0)] | None = None
+    """Of one trial, estimated before it starts; an arm beyond it is called too costly."""
+
+
+class Runner(Settings):
+    """How trials are carried out; nothing here changes a number."""
+
+    retries: Annotated[int, Field(ge=0)] = 1
+    """For trials lost to causes that are not the arm's own: a killed or dead worker."""
+    trial_timeout: Annotated[float, Field(gt=0.0)] | None = None
+    """Seconds without any progress after which a trial is given up."""
+    checkpoint_every: Annotated[float, Field(gt=0.0)] = 60.0
+    """Seconds of training between checkpoints."""
+    storage: Text | None = None
+    """Where the Optuna mirror is kept: any URL that Optuna takes; a journal file in the results unless given."""
+    cpus: Annotated[float, Field(gt=0.0)] = 1
+    """CPUs a trial takes on a cluster."""
+    gpus: Annotated[float, Field(ge=0.0)] = 0
+    """GPUs a trial takes on a cluster; fractions share one."""
+
+
+class Study(TrialSettings):
+    """One question: settings, the axes along which they vary, the design and what is measured."""
+
+    study: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+    """Its name, and the name of its folder of results."""
+    question: Text = ""
+    claims: tuple[Claim, ...] = ()
+    axes: dict[Axis, list[Level] | dict[str, Level]] = Field(default={})
+    """Dotted settings and their levels: a list, or a mapping from level names to values."""
+    baseline: dict[Axis, Level] = Field(default={})
+    """The baseline's level of each axis, where it is not the first."""
+    confounded_above: Annotated[float, Field(ge=0.0)] = 0.1
+    """An arm whose parameters or multiply-adds differ from the baseline's by more than this share is confounded."""
+    train_no_ops: Flag = False
+    """Train arms that are proved to be no-ops all the same, as controls."""
+    design: Design = Design()
+    measure: Measure = Measure()
+    budget: Budget = Budget()
+    runner: Runner = Runner()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Study:
+        beyond = [at for at in self.measure.steps(self.training.steps) if at > self.training.steps]
+        if beyond:
+            raise ValueError(f"measure.at: {beyond[0]} lies beyond the training's {self.training.steps} steps")
+        return self
+
+    def levels(self, axis: Axis) -> dict[str, Level]:
+        """Return an axis's levels by name, the baseline's first."""
+        given = self.axes[axis]
+        named = dict(given) if isinstance(given, dict) else {level_name(v): v for v in given}
+        if axis in self.baseline:
+            first = self.baseline[axis]
+            name = first if isinstance(first, str) and first in named else level_name(first)
+            named = {name: named[name], **{k: v for k, v in named.items() if k != name}}
+        return named
+
+    def trial_settings(self, levels: Mapping[Axis, Level]) -> TrialSettings:
+        """Return the settings of an arm.
+
+        Raises:
+            ValidationError: The levels do not fit the settings.
+        """
+        data = self.model_dump(include=set(TrialSettings.model_fields))
+        for axis, level in levels.items():
+            put(data, axis, level)
+        return TrialSettings.model_validate(data)
+
+    @property
+    def hash(self) -> str:
+        """A digest of all that rows depend on: not of blocks, looks, budget, runner, claims or added metrics."""
+        kept = self.model_dump(mode="json", include={*TrialSettings.model_fields, "study", "axes", "baseline"})
+        kept["measure"] = self.measure.model_dump(mode="json", exclude={"also", "margin"})
+        return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def level_name(level: Level) -> str:
+    """Return the name of a level: its value, or `key=value,…` of a group."""
+    if isinstance(level, Mapping):
+        return ",".join(f"{k}={level_name(v)}" for k, v in level.items())
+    if isinstance(level, (list, tuple)):
+        return "-".join(level_name(v) for v in level)
+    return str(level).lower() if isinstance(level, bool) or level is None else str(level)
+
+
+UNIONS = frozenset({"data", "generator", "discriminator"})
+"""Groups whose `kind` decides which settings they have."""
+
+
+def _kinds_differ(new: Mapping[str, Any], old: Mapping[str, Any]) -> bool:
+    return bool(new.get("kind", old.get("kind")) != old.get("kind"))
+
+
+def put(data: dict[str, Any], path: str, value: Any) -> None:
+    """Set a dotted path in nested dictionaries; a mapping is laid over a group rather than put in its place.
+
+    A mapping that changes the `kind` of data or of a network does replace it: the settings of one kind mean nothing to
+    another. An optimiser, a loss or a schedule of another kind keeps its other settings.
+    """
+    *parents, last = path.split(".")
+    for name in parents:
+        nested = data.get(name)
+        data[name] = nested = dict(nested) if isinstance(nested, Mapping) else {}
+        data = nested
+    old = data.get(last)
+    replaces = path in UNIONS and isinstance(value, Mapping) and isinstance(old, Mapping) and _kinds_differ(value, old)
+    data[last] = value if replaces else _laid_over(old, value)
+
+
+def _laid_over(old: Any, new: Any) -> Any:
+    """Return a mapping with another's entries laid over its own, at any depth; anything else is replaced."""
+    if not (isinstance(old, Mapping) and isinstance(new, Mapping)):
+        return new
+    return {**old, **{key: _laid_over(old.get(key), value) for key, value in new.items()}}

@@ -1,0 +1,85 @@
+"""Findings in people's words for the terminal."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from harness.metrics.catalogue import metric_named
+from harness.statistics import render
+from harness.statistics.number_format import aligned
+from harness.statistics.sentences import effect_rows, effect_sentences
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from harness.verdicts.judge import Findings
+
+ARROWS = {"lower": "↓", "higher": "↑"}
+
+
+def headline(findings: Findings) -> str:
+    """Return the question, and how many trials came to what."""
+    counts = Counter[str]()
+    for arm in findings.arms:
+        counts.update(arm.statuses)
+    told = ", ".join(f"{n} {status}" for status, n in counts.most_common()) or "none done"
+    title = findings.study.question or findings.study.study
+    failed = "" if findings.sound else "\nA CONTROL FAILED: do not trust the verdicts below before you know why."
+    return f"{title}\n{findings.trials_done} of {findings.trials_planned} trials: {told}{failed}"
+
+
+def lines(findings: Findings) -> Iterator[str]:
+    """Yield the verdicts, what matching was worth, effects, controls, claims and notes."""
+    if findings.primary is not None:
+        yield render(findings.primary)
+        for contrast in findings.primary.contrasts:
+            if contrast.correlation is not None and contrast.variance_reduction is not None:
+                yield (
+                    f"matching: '{contrast.arm}' and the baseline correlate {contrast.correlation:.2f} over blocks; "
+                    f"their difference has {1 / contrast.variance_reduction:.0%} of the variance that unmatched trials "
+                    f"would give ({contrast.variance_reduction:.1f} times less)"
+                )
+    if findings.effects is not None:
+        document = findings.effects.to_dict()
+        effects = document["effects"]
+        yield f"\neffects on {findings.effects.metric}, averaged over the levels of the other axes"
+        yield aligned(effect_rows(effects, findings.effects.scale))
+        yield from effect_sentences({**document, "factorial": document})
+    for control in findings.controls:
+        yield f"control {control.kind}: {control.sentence}"
+    for settled in findings.claims:
+        yield f"claim {settled.claim.id}, {settled.outcome}: {settled.claim.quote}"
+    for note in findings.notes:
+        yield f"note: {note}"
+
+
+def arm_table(findings: Findings) -> Table:
+    """Return a table of arms: blocks, the mean and spread of each metric, and what it costs."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    metrics = findings.study.measure.metrics
+    horizon = findings.study.measure.steps(findings.study.training.steps)[-1]
+    table = Table(
+        box=SIMPLE_HEAD,
+        title=f"mean ± sd over blocks at step {horizon}; ↓ lower is better, ↑ higher is better",
+        title_justify="left",
+        title_style="dim",
+    )
+    table.add_column("arm", no_wrap=True)
+    table.add_column("blocks", justify="right")
+    for name in metrics:
+        table.add_column(f"{name} {ARROWS[metric_named(name).better]}", justify="right", no_wrap=True)
+    table.add_column("not complete", justify="right")
+    for arm in findings.arms:
+        cells = []
+        for name in metrics:
+            spread = arm.values.get(name)
+            cells.append(
+                "–" if spread is None else f"{spread.mean:.4g}" + ("" if spread.sd is None else f" ± {spread.sd:.2g}")
+            )
+        bad = {s: n for s, n in arm.statuses.items() if s != "complete"}
+        table.add_row(arm.name, str(arm.blocks), *cells, ", ".join(f"{n} {s}" for s, n in bad.items()) or "0")
+    return table

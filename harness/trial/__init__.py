@@ -1,0 +1,1 @@
+"""One trial: settings and block in, rows out."""

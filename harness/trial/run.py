@@ -1,0 +1,329 @@
+"""One trial: settings and block in, rows out; the only place where data, networks, training and metrics meet."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from harness.data import Dataset, load
+from harness.metrics import Evaluation, measure, to_unit_range
+from harness.models import Conditions, Pair, build_pair, matched_fraction
+from harness.models.cost import cost
+from harness.provenance import code_version, package_versions
+from harness.randomness import stream
+from harness.results.schema import Row, TrialRows
+from harness.study.settings import TrialSettings
+from harness.trial import checkpoints
+from harness.trial.diagnostics import diversity, first, layer_norms, oscillation, overfitting
+from harness.trial.peak_memory import Peak
+from harness.trial.task import TrialProgress, TrialTask
+from harness.trial.training import Progress, Trainer, train
+
+SHOWN = 12
+"""Held-out items in the strips of samples."""
+
+
+class Diverged(Exception):  # noqa: N818 - an outcome, not an error
+    """A loss or an image is no longer finite, or beyond the study's limit."""
+
+    def __init__(self, step: int, what: str) -> None:
+        self.step = step
+        super().__init__(what)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The items that every trial of a study is measured on."""
+
+    conditions: Conditions
+    real: Tensor
+    """(N, C, S, S) in [-1, 1]."""
+    labels: tuple[str, ...]
+    train: Tensor
+    """Training images in [-1, 1], as many at the most."""
+
+
+def run_trial(
+    task: TrialTask,
+    *,
+    cache: Path,
+    report: Callable[[TrialProgress], None] = lambda _: None,
+    checkpoint: Path | None = None,
+    checkpoint_every: float = 60.0,
+    device: str = "cpu",
+) -> TrialRows:
+    """Compute one trial.
+
+    Args:
+        task: The trial; equal tasks give equal rows, but for the columns that depend on the machine's pace.
+        cache: Folder of rendered data and real statistics, by content.
+        report: Told about progress, a few times a second at the most.
+        checkpoint: File to go on from, and to leave the state in; None keeps none.
+        checkpoint_every: Seconds of training between checkpoints.
+        device: A torch device.
+    """
+    started, clock, peak = datetime.now(UTC), time.perf_counter(), Peak(device)
+    s = task.settings
+    data = load(s.data, cache)
+    items = measured_items(data, task.measure.images, getattr(s.generator, "latent", None))
+    pair = build_pair(s, styles=len(data.styles), block=task.streams)
+    fraction = _matched(task, pair, len(data.styles))
+    if task.control == "one-ulp":
+        _move_one_ulp(pair)
+    size = cost(pair, first(items.conditions, 1))
+    trainer = Trainer(_placed(pair, s, device), s, data.train, block=task.streams)
+    course = _Course(task, items, data, cache, report)
+    if checkpoint is not None and (saved := checkpoints.load(checkpoint, course.key, device)) is not None:
+        course.resume(saved, trainer)
+    status, error, failed_at = "complete", None, None
+    try:
+        for _ in course.follow(trainer, checkpoint, checkpoint_every):
+            pass
+        status, error, failed_at = course.collapse()
+    except Diverged as outcome:
+        status, error, failed_at = "diverged", str(outcome), outcome.step
+    except torch.OutOfMemoryError as outcome:
+        status, error, failed_at = "oom", str(outcome).splitlines()[0], trainer.step + 1
+    finals = {} if status in ("diverged", "oom") else course.finals()
+    row: Row = {
+        **task.row(),
+        "status": status,
+        "error": error,
+        "failed_at_step": failed_at,
+        **finals,
+        "oscillation_d": oscillation([signal["loss_d"] for signal in course.signals]),
+        "oscillation_g": oscillation([signal["loss_g"] for signal in course.signals]),
+        "parameters_g": size.parameters_g,
+        "parameters_d": size.parameters_d,
+        "macs_g": size.macs_g,
+        "macs_d": size.macs_d,
+        "matched_fraction": fraction,
+        "seconds_per_step": statistics.median(course.step_seconds) if course.step_seconds else None,
+        "wall_seconds": time.perf_counter() - clock,
+        "peak_bytes": peak.bytes(),
+        "started_at": started,
+        "code_version": code_version(),
+        "packages": json.dumps(package_versions()),
+        "device": torch.cuda.get_device_name() if device.startswith("cuda") else device,
+        "threads": torch.get_num_threads(),
+        "data_hash": data.hash,
+        "feature_id": course.feature_id(),
+    }
+    return TrialRows(row, course.measurements(), tuple(course.signals), course.pictures(trainer.measured))
+
+
+class _Course:
+    """What a trial collects on its way: measurements, signals, times."""
+
+    def __init__(
+        self, task: TrialTask, items: Measured, data: Dataset, cache: Path, report: Callable[[TrialProgress], None]
+    ) -> None:
+        self.task, self.items, self.data, self.cache, self.report = task, items, data, cache, report
+        self.key = f"{task.study_hash}/{task.trial_id}/{data.hash}/{code_version()}"
+        self.at = task.measure.steps(task.settings.training.steps)
+        self.rows: list[Row] = []
+        self.signals: list[Row] = []
+        self.step_seconds: list[float] = []
+
+    def resume(self, saved: dict[str, Any], trainer: Trainer) -> None:
+        """Go on from a checkpoint."""
+        trainer.load_state(saved["trainer"])
+        self.rows, self.signals = json.loads(saved["rows"]), json.loads(saved["signals"])
+
+    def state(self, trainer: Trainer) -> dict[str, Any]:
+        """Return what a checkpoint holds."""
+        return {"trainer": trainer.state(), "rows": json.dumps(self.rows), "signals": json.dumps(self.signals)}
+
+    def follow(self, trainer: Trainer, checkpoint: Path | None, every: float) -> Iterator[Progress]:
+        """Train to the horizon, measuring on the way.
+
+        Raises:
+            Diverged: A loss beyond the study's limit, or images that are not finite.
+        """
+        s = self.task.settings
+        log_every = max(1, s.training.steps // self.task.measure.signals)
+        clock = saved = told = time.perf_counter()
+        for progress in train(trainer, log_every=log_every):
+            now = time.perf_counter()
+            self.step_seconds.append(now - clock)
+            worst = max(abs(progress.loss_d), abs(progress.loss_g))
+            if not worst <= s.failures.loss_limit:
+                raise Diverged(
+                    progress.step, f"losses {progress.loss_d:.4g} and {progress.loss_g:.4g} at step {progress.step}"
+                )
+            if progress.signals:
+                self.signals.append(
+                    {"step": progress.step, "loss_d": progress.loss_d, "loss_g": progress.loss_g, **progress.signals}
+                )
+            if now - told > 0.2 or progress.step == s.training.steps:
+                told = now
+                self.report(
+                    TrialProgress(self.task.trial_id, progress.step, s.training.steps, progress.loss_d, progress.loss_g)
+                )
+            if progress.step in self.at:
+                self._measure(trainer, progress.step)
+            if checkpoint is not None and time.perf_counter() - saved > every:
+                checkpoints.save(checkpoint, self.key, self.state(trainer))
+                saved = time.perf_counter()
+            yield progress
+            clock = time.perf_counter()
+
+    def _measure(self, trainer: Trainer, step: int) -> None:
+        """Measure the generator on the held-out items, leaving the training as it was."""
+        images = generate(trainer.measured, self.items.conditions, trainer.device)
+        if not images.isfinite().all():
+            raise Diverged(step, f"images that are not finite at step {step}")
+        evaluation = Evaluation(
+            real=to_unit_range(self.items.real),
+            fake=to_unit_range(images),
+            paired=self.data.paired,
+            train=to_unit_range(self.items.train),
+            characters=self.items.labels,
+            real_id=f"{self.data.hash}-{len(self.items.real)}",
+            seed=0,
+            cache=self.cache,
+        )
+        for found in measure(self.task.measure.metrics, evaluation):
+            self.rows.append(
+                {
+                    "trial_id": self.task.trial_id,
+                    "step": step,
+                    "metric": found.metric,
+                    "value": found.value,
+                    "n_real": found.n_real,
+                    "n_fake": found.n_fake,
+                    "feature_id": found.feature_id,
+                    "floor": found.floor,
+                    "bias": found.bias,
+                    "standard_error": found.standard_error,
+                    "evaluation_sd": found.evaluation_sd,
+                }
+            )
+        seen = trainer.batch(0, "signals")
+        to_device = Conditions(*(None if x is None else x.to(trainer.device) for x in self.items.conditions))
+        heldout = (to_device, self.items.real.to(trainer.device))
+        self.signals[-1] |= {
+            "diversity": diversity(images) / max(diversity(self.items.real), 1e-12),
+            **layer_norms(trainer.pair.discriminator),
+            **overfitting(trainer.pair.discriminator, seen, heldout, images.to(trainer.device)),
+        }
+
+    def collapse(self) -> tuple[str, str | None, int | None]:
+        """Return status, message and step by the study's definition of collapse."""
+        floor = self.task.settings.failures.diversity_floor
+        below: int | None = None
+        for row in self.signals:
+            share = row.get("diversity")
+            if share is not None:
+                below = (below or row["step"]) if share < floor else None
+        if below is None:
+            return "complete", None, None
+        return "collapsed", f"samples vary by less than {floor:g} of the real images' variety since step {below}", below
+
+    def finals(self) -> dict[str, float | None]:
+        """Return the value of each metric at the horizon."""
+        return {row["metric"]: row["value"] for row in self.rows if row["step"] == self.at[-1]}
+
+    def feature_id(self) -> str | None:
+        """Return the identity of the primary metric's features."""
+        primary = self.task.measure.primary
+        return next((row["feature_id"] for row in self.rows if row["metric"] == primary), None)
+
+    def measurements(self) -> tuple[Row, ...]:
+        """Return a row for each step and metric of the study; those that were not reached have no value."""
+        reached = {(row["step"], row["metric"]) for row in self.rows}
+        missing = [
+            {"trial_id": self.task.trial_id, "step": step, "metric": metric, "value": None}
+            for step in self.at
+            for metric in self.task.measure.metrics
+            if (step, metric) not in reached
+        ]
+        return (*self.rows, *missing)
+
+    def pictures(self, generator: nn.Module) -> dict[str, bytes]:
+        """Return strips of the first measured items as PNG files: source, if there is one, target and generated."""
+        shown = first(self.items.conditions, SHOWN)
+        strips = {"generated": generate(generator, shown, next(generator.parameters()).device)}
+        if shown.source is not None:
+            strips["source"] = shown.source
+        strips["target"] = self.items.real[:SHOWN]
+        return {name: _png(images) for name, images in strips.items()}
+
+
+def measured_items(data: Dataset, most: int, latent: int | None) -> Measured:
+    """Return the held-out items that every trial on this data is measured on, in an order drawn once for the data."""
+    held = data.heldout
+    chosen = torch.randperm(len(held), generator=stream(data.hash, "measure/items"))[:most]
+    conditions = Conditions(
+        source=None if held.source is None else _to_range(held.source[chosen]),
+        style=held.style[chosen],
+        latent=torch.randn(len(chosen), latent, generator=stream(data.hash, "measure/latent")) if latent else None,
+    )
+    some = torch.randperm(len(data.train), generator=stream(data.hash, "measure/train"))[:most]
+    return Measured(
+        conditions,
+        _to_range(held.target[chosen]),
+        tuple(held.labels[i] for i in chosen.tolist()),
+        _to_range(data.train.target[some]),
+    )
+
+
+@torch.no_grad()
+def generate(generator: nn.Module, conditions: Conditions, device: torch.device, batch: int = 64) -> Tensor:
+    """Return (N, C, S, S) images in [-1, 1] on the CPU, in evaluation mode, leaving the generator's mode as it was."""
+    was_training = generator.training
+    generator.eval()
+    count = next(len(x) for x in conditions if x is not None)
+    parts = []
+    for start in range(0, count, batch):
+        part = Conditions(*(None if x is None else x[start : start + batch].to(device) for x in conditions))
+        parts.append(generator(part).image.float().cpu())
+    generator.train(was_training)
+    return torch.cat(parts)
+
+
+def _matched(task: TrialTask, pair: Pair, styles: int) -> float:
+    if task.settings == task.baseline and task.control != "a/a":
+        return 1.0
+    baseline = build_pair(task.baseline, styles=styles, block=str(task.block))
+    return matched_fraction(pair.networks(), baseline.networks())
+
+
+@torch.no_grad()
+def _move_one_ulp(pair: Pair) -> None:
+    """Move one weight of the generator to the next float: the smallest difference that a matched trial can have."""
+    weight = next(pair.generator.parameters()).view(-1)
+    weight[0] = torch.nextafter(weight[0], weight.new_tensor(math.inf))
+
+
+def _placed(pair: Pair, settings: TrialSettings, device: str) -> Pair:
+    layout = torch.channels_last if settings.training.channels_last else torch.contiguous_format
+    for network in pair.networks().values():
+        network.to(device).to(memory_format=layout)
+    return pair
+
+
+def _to_range(images: Tensor) -> Tensor:
+    return images.float() / 127.5 - 1
+
+
+def _png(images: Tensor) -> bytes:
+    """Return (N, C, S, S) images in [-1, 1] side by side as a PNG file."""
+    pixels = (to_unit_range(images) * 255).round().to(torch.uint8).cpu()
+    strip = np.concatenate([image.permute(1, 2, 0).numpy() for image in pixels], axis=1)
+    buffer = io.BytesIO()
+    Image.fromarray(strip.squeeze(-1) if strip.shape[-1] == 1 else strip).save(buffer, "PNG")
+    return buffer.getvalue()

@@ -1,0 +1,1 @@
+"""Stored rows in, verdicts out."""

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.results.schema import MEASUREMENTS, TRIALS, ArmPlan, schema_text, trial_columns
+
+
+def test_the_written_schema_is_the_schema() -> None:
+    assert (Path(__file__).parents[2] / "docs" / "tables.md").read_text(encoding="utf-8") == schema_text()
+
+
+def test_every_column_has_a_meaning_and_a_name_of_its_own() -> None:
+    for columns in (trial_columns(["a"], ["fid_efficientnet"]), MEASUREMENTS):
+        assert len({column.name for column in columns}) == len(columns)
+        assert all(column.meaning for column in columns)
+    assert {c.name for c in TRIALS} < {c.name for c in trial_columns(["a"], ["ssim"])}
+
+
+@pytest.mark.parametrize(
+    ("proof", "plain", "as_control"),
+    [
+        (None, True, True),
+        ("no-op", False, True),
+        ("invalid", False, False),
+        ("too-costly", False, False),
+        ("confounded", True, True),
+    ],
+)
+def test_arms_that_are_settled_are_not_trained(proof: str | None, plain: bool, as_control: bool) -> None:
+    arm = ArmPlan("x", {}, proof, None, None, None, None, None, None, None)
+    assert arm.trained(train_no_ops=False) is plain
+    assert arm.trained(train_no_ops=True) is as_control

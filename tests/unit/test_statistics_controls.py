@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from harness.errors import HarnessError
+from harness.statistics import controls
+
+
+def table(a, b):
+    rows = [(i, "base", x) for i, x in enumerate(a)] + [(i, "control", x) for i, x in enumerate(b)]
+    return pd.DataFrame(rows, columns=["unit", "arm", "value"])
+
+
+NAMES = {"arm": "control", "baseline": "base"}
+HOW = {**NAMES, "better": "lower", "scale": "raw"}
+
+
+def test_a_no_op_passes_only_when_every_value_is_bit_equal():
+    assert controls.no_op(table([1.1, 2.2], [1.1, 2.2]), **NAMES).passed
+    moved = controls.no_op(table([1.1, 2.2], [1.1, np.nextafter(2.2, 3)]), **NAMES)
+    assert moved.passed is False
+    assert "differs in 1 of 2 blocks" in moved.sentence
+
+
+def test_a_no_op_that_fails_where_the_baseline_does_not_is_found():
+    assert controls.no_op(table([1.1, 2.2], [1.1, math.nan]), **NAMES).passed is False
+    assert controls.no_op(table([1.1, math.nan], [1.1, math.nan]), **NAMES).passed
+
+
+def test_a_control_without_common_blocks_passes_nothing():
+    rows = pd.DataFrame([(0, "base", 1.0), (1, "control", 1.0)], columns=["unit", "arm", "value"])
+    assert controls.no_op(rows, **NAMES).passed is None
+
+
+def test_an_a_a_arm_with_a_hidden_shift_fails_and_an_honest_one_passes():
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(0, 1, 12), rng.normal(0, 1, 12)
+    honest, shifted = controls.a_a(table(a, b), **HOW), controls.a_a(table(a, b + 5), **HOW)
+    assert honest.passed
+    assert shifted.passed is False
+    assert "cannot be trusted" in shifted.sentence
+    assert honest.floor == pytest.approx(shifted.floor)
+
+
+def test_an_a_a_arm_that_keeps_failing_fails():
+    rng = np.random.default_rng(0)
+    assert controls.a_a(table(rng.normal(0, 1, 9), [math.nan] * 9), **HOW).passed is None
+    b = rng.normal(0, 1, 12)
+    b[:10] = math.nan
+    assert controls.a_a(table(rng.normal(0, 1, 12), b), **HOW).passed is False
+
+
+def test_one_block_of_an_a_a_arm_tells_nothing():
+    assert controls.a_a(table([1.0], [2.0]), **HOW).passed is None
+
+
+def test_a_a_fails_about_one_honest_study_in_a_hundred():
+    rng = np.random.default_rng(1)
+    found = [controls.a_a(table(rng.normal(0, 1, 6), rng.normal(0, 1, 6)), **HOW) for _ in range(150)]
+    assert sum(not c.passed for c in found) <= 6
+    assert controls.uniform([c.p_value for c in found]) > 0.001
+
+
+def test_p_values_that_are_not_uniform_show():
+    assert controls.uniform(list(np.linspace(0, 0.3, 50))) < 1e-6
+
+
+def test_a_planted_harm_must_be_found_in_the_harmful_direction():
+    rng = np.random.default_rng(0)
+    a = rng.normal(10, 1, 8)
+    worse = a + 3 + rng.normal(0, 0.1, 8)
+    assert controls.planted_harm(table(a, worse), **HOW).passed
+    assert controls.planted_harm(table(a, worse), **{**HOW, "better": "higher"}).passed is False
+    assert controls.planted_harm(table(a, a + rng.normal(0, 1, 8)), **HOW).passed is False
+    assert controls.planted_harm(table(a[:1], worse[:1]), **HOW).passed is None
+
+
+def test_one_ulp_tells_when_the_match_is_forgotten():
+    rng = np.random.default_rng(0)
+    base = rng.normal(0, 1, 10)
+    steps = {s: table(base, base + size * rng.normal(0, 1, 10)) for s, size in ((50, 1e-6), (100, 0.01), (200, 1.0))}
+    found = controls.one_ulp(steps, **HOW)
+    assert found.passed
+    assert [c["step"] for c in found.curve] == [50, 100, 200]
+    assert found.curve[0]["share_of_unmatched"] < 1e-5
+    assert "forgotten its match by step 200" in found.sentence
+    json.dumps(found.to_dict(), allow_nan=False)
+
+
+def test_the_forgetting_curve_is_a_share_of_what_two_unmatched_trainings_show():
+    base = np.array([0.0, 1.0, 2.0, 3.0])
+    found = controls.one_ulp({10: table(base, base + np.array([0.1, -0.1, 0.1, -0.1]))}, **HOW)
+    assert found.curve[0]["difference"] == pytest.approx(0.1)
+    assert found.curve[0]["share_of_unmatched"] == pytest.approx(0.1 / math.sqrt(2 * 5 / 3))
+
+
+def test_one_ulp_that_stays_matched_says_so_and_no_steps_are_refused():
+    base = np.random.default_rng(0).normal(0, 1, 10)
+    assert "still matched" in controls.one_ulp({10: table(base, base)}, **HOW).sentence
+    with pytest.raises(HarnessError, match="no steps"):
+        controls.one_ulp({}, **HOW)
+
+
+def test_a_control_without_its_arm_is_refused():
+    with pytest.raises(HarnessError, match="no rows of arm 'x'"):
+        controls.no_op(table([1.0], [1.0]), arm="x", baseline="base")
