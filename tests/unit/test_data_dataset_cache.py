@@ -17,7 +17,7 @@ from harness.data.dataset_cache import cached, key_of
 from harness.errors import DataError
 from harness.study.settings import Glyphs, Images
 from tests import fakes
-from tests.unit.test_data_images import celeba
+from tests.unit.test_data_image_folders import celeba
 
 ROOT = Path(__file__).parents[2]
 SMALL = Glyphs(characters="abcdefgh", image_size=16)
