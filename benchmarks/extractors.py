@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
 from harness.metrics.evaluation import to_unit_range
-from harness.metrics.feature_statistics import Statistics
+from harness.metrics.feature_statistics import FeatureStatistics
 from harness.metrics.features import extractor_named
 from harness.metrics.frechet import frechet_distance
 
@@ -101,9 +101,9 @@ def seen(
     for name in extractors:
         extractor = extractor_named(name)
         with torch.inference_mode():
-            reference = Statistics.of(extractor.extract(as_images(real)))
+            reference = FeatureStatistics.of(extractor.extract(as_images(real)))
             distances = {
-                damage: frechet_distance(reference, Statistics.of(extractor.extract(as_images(apply(fake)))))
+                damage: frechet_distance(reference, FeatureStatistics.of(extractor.extract(as_images(apply(fake)))))
                 for damage, apply in damages(characters[half : 2 * half], other_font).items()
             }
         floor = distances["none (the floor)"]

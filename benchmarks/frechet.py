@@ -32,7 +32,7 @@ from torchmetrics.functional.image import structural_similarity_index_measure as
 from torchmetrics.image.fid import _compute_fid
 
 from harness.metrics import Evaluation, measure, to_unit_range
-from harness.metrics.feature_statistics import Statistics
+from harness.metrics.feature_statistics import FeatureStatistics
 from harness.metrics.features import extractor_named
 from harness.metrics.frechet import frechet_distance
 from harness.metrics.kid import discrepancy
@@ -69,8 +69,8 @@ def by_torchmetrics(real: Moments, fake: torch.Tensor) -> float:
     return float(_compute_fid(*real, *moments(fake)))
 
 
-def by_singular_values(real: Statistics, fake: torch.Tensor) -> float:
-    return frechet_distance(real, Statistics.of(fake))
+def by_singular_values(real: FeatureStatistics, fake: torch.Tensor) -> float:
+    return frechet_distance(real, FeatureStatistics.of(fake))
 
 
 def timed(compute: Callable[[], float]) -> tuple[float, float]:
@@ -81,7 +81,7 @@ def timed(compute: Callable[[], float]) -> tuple[float, float]:
 
 def compare(fakes: int, repeats: int, real: torch.Tensor) -> str:
     fake = network_like_features(fakes, seed=3)
-    statistics, gaussian = Statistics.of(real), moments(real)
+    statistics, gaussian = FeatureStatistics.of(real), moments(real)
     ways: dict[str, Callable[[], float]] = {
         "ours": lambda: by_singular_values(statistics, fake),
         "torchmetrics": lambda: by_torchmetrics(gaussian, fake),
@@ -95,7 +95,7 @@ def compare(fakes: int, repeats: int, real: torch.Tensor) -> str:
             values[name], spent = timed(way)
             seconds[name].append(spent)
     best = {name: float(np.median(spent)) for name, spent in seconds.items()}
-    spread = statistics.trace() + Statistics.of(fake).trace()
+    spread = statistics.trace() + FeatureStatistics.of(fake).trace()
     cells = [f"{fakes:,}", f"{values['ours']:.6f}", f"{best['ours']:.3f} s"]
     for name in ("scipy", "torchmetrics"):
         ratios = sorted(theirs / ours for theirs, ours in zip(seconds[name], seconds["ours"], strict=True))
@@ -140,7 +140,7 @@ def agreement() -> list[str]:
         add(
             "Fréchet distance",
             on,
-            frechet_distance(Statistics.of(x), Statistics.of(y)),
+            frechet_distance(FeatureStatistics.of(x), FeatureStatistics.of(y)),
             scipy=by_scipy(moments(x), y),
             torchmetrics=by_torchmetrics(moments(x), y),
             torch_fidelity=fidelity,

@@ -24,7 +24,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 import dummy
 
 from harness.driver import Driver, Happening, Stored
-from harness.results.schema import MEASUREMENTS, trial_columns
+from harness.results.schema import MEASUREMENT_COLUMNS, trial_columns
 from harness.results.store import Store, _schema
 from harness.study.design import arms as arms_of
 from harness.study.design import trials as trials_of
@@ -69,7 +69,7 @@ def fill(study: Study, folder: Path, processes: int = 2) -> float:
                 own = signals.set_column(0, "trial_id", pa.array([trial.trial_id] * len(signals)))
                 tables = {
                     "signals": own,
-                    "measurements": pa.Table.from_pylist(list(rows.measurements), schema=_schema(MEASUREMENTS)),
+                    "measurements": pa.Table.from_pylist(list(rows.measurements), schema=_schema(MEASUREMENT_COLUMNS)),
                     "trials": pa.Table.from_pylist(
                         [rows.trial], schema=_schema(trial_columns(list(study.axes), study.measure.metrics))
                     ),

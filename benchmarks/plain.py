@@ -13,7 +13,7 @@ from harness.data import Dataset, load
 from harness.metrics import Evaluation, measure, to_unit_range
 from harness.models import Conditions, build_pair
 from harness.study.settings import TrialSettings
-from harness.study.study import Measure
+from harness.study.study import MeasureSettings
 from harness.trial.run import generate, measured_items
 
 
@@ -61,7 +61,9 @@ def loop(
             yield
 
 
-def train_and_measure(settings: TrialSettings, asked: Measure, block: int, cache: Path) -> dict[str, float | None]:
+def train_and_measure(
+    settings: TrialSettings, asked: MeasureSettings, block: int, cache: Path
+) -> dict[str, float | None]:
     """Return a trial's final values, trained with torch's defaults and measured as a study measures."""
     torch.manual_seed(block)
     data = load(settings.data, cache)

@@ -17,7 +17,7 @@ import torch
 from plain import loop
 
 from harness.data import Dataset, load
-from harness.models import Pair, build_pair
+from harness.models import NetworkPair, build_pair
 from harness.study.reading import read_study
 from harness.study.settings import TrialSettings
 from harness.trial.training import Trainer, train
@@ -25,7 +25,7 @@ from harness.trial.training import Trainer, train
 TURN = 4
 
 
-def networks(settings: TrialSettings, data: Dataset) -> Pair:
+def networks(settings: TrialSettings, data: Dataset) -> NetworkPair:
     pair = build_pair(settings, styles=len(data.styles), block="0")
     for network in pair.networks().values():
         network.to(memory_format=torch.channels_last)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from harness.results.store import Store
     from harness.study.study import Study
-    from harness.verdicts.judge import Findings
+    from harness.verdicts.judge import StudyVerdicts
 
 app = typer.Typer(
     name="harness",
@@ -122,7 +122,7 @@ def run(
     raise typer.Exit(NOT_ALL_COMPLETE if _progress(findings)[1] else DONE)
 
 
-def _progress(findings: Findings) -> tuple[int, int]:
+def _progress(findings: StudyVerdicts) -> tuple[int, int]:
     """Return how many trials have their rows, and how many of those are not complete."""
     return findings.trials_done, sum(
         count for arm in findings.arms for status, count in arm.statuses.items() if status != "complete"
@@ -156,7 +156,7 @@ def _shard(text: str | None) -> Any:
     return Shard(int(first) - 1, int(of))
 
 
-def _print_findings(findings: Findings, console: Console) -> None:
+def _print_findings(findings: StudyVerdicts, console: Console) -> None:
     from harness.terminal.summary import arm_table, headline, lines
 
     console.print()
@@ -199,9 +199,9 @@ def report(
 ) -> None:
     """HTML, Markdown, LaTeX and JSON from what is stored."""
     from harness.report.write import document, write
-    from harness.verdicts.judge import stored
+    from harness.verdicts.judge import judge_stored
 
-    store, findings = stored(_store(study, results))
+    store, findings = judge_stored(_store(study, results))
     console = _console(as_json=as_json)
     paths = write(findings, store, out)
     for kind, path in paths.items():
@@ -213,9 +213,9 @@ def report(
 @app.command()
 def status(study: StudyOrFolder, results: Results = "results") -> None:
     """What is done, running and failed, and the verdict so far."""
-    from harness.verdicts.judge import stored
+    from harness.verdicts.judge import judge_stored
 
-    _, findings = stored(_store(study, results))
+    _, findings = judge_stored(_store(study, results))
     _print_findings(findings, _console())
 
 

@@ -22,7 +22,7 @@ from harness.study.reading import changed
 from harness.study.settings import DataSettings
 from harness.study.study import BASELINE, Study
 from harness.trial.task import TrialTask
-from harness.verdicts.judge import Findings, find
+from harness.verdicts.judge import StudyVerdicts, judge
 
 
 @dataclass(frozen=True)
@@ -64,15 +64,15 @@ class SetAside:
 
 
 @dataclass(frozen=True)
-class Looked:
+class LookDone:
     """A look on the study's schedule."""
 
-    findings: Findings
+    findings: StudyVerdicts
     blocks: int
     open_arms: tuple[str, ...]
 
 
-Happening = Event | Planned | Stored | Retried | SetAside | Looked
+Happening = Event | Planned | Stored | Retried | SetAside | LookDone
 Watch = Callable[[Happening], None]
 
 
@@ -109,7 +109,7 @@ class Driver:
         self.plans: dict[str, ArmPlan] = {}
         self.kept = 0
 
-    def run(self) -> Findings:
+    def run(self) -> StudyVerdicts:
         """Compute every trial that has no row yet, and judge.
 
         Raises:
@@ -127,15 +127,15 @@ class Driver:
                     self._compute(self._missing(self._open_arms(), goal), compute, mirror)
                     if self.study.design.looks and self.shard.of == 1:
                         findings = self.findings()
-                        self.watch(Looked(findings, goal, tuple(arm.name for arm in self._open_arms())))
+                        self.watch(LookDone(findings, goal, tuple(arm.name for arm in self._open_arms())))
             found = self.findings()
             with self._room():
                 mirror.describe(found)
             return found
 
-    def findings(self) -> Findings:
+    def findings(self) -> StudyVerdicts:
         """Judge the rows so far."""
-        return find(self.study, self.store.tables(), self.plans)
+        return judge(self.study, self.store.tables(), self.plans)
 
     def _freeze(self) -> None:
         """Write the study down before its first trial, or refuse one that differs from what was written down."""

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 from harness.dashboard.note import note
 from harness.dashboard.trial_picture import sample_grid, strip
 from harness.metrics.catalogue import metric_named
-from harness.results.schema import MEASURED, Row
+from harness.results.schema import REACHED_HORIZON, Row
 from harness.results.store import Store
 from harness.study.study import Study
-from harness.verdicts.judge import Findings, find
+from harness.verdicts.judge import StudyVerdicts, judge
 
 if TYPE_CHECKING:
     import optuna
@@ -110,7 +110,7 @@ class Mirror:
             self.describe()
             return len(wanted)
 
-    def describe(self, findings: Findings | None = None) -> None:
+    def describe(self, findings: StudyVerdicts | None = None) -> None:
         """Write the verdicts into the study's note, with what Optuna's own figures do not say.
 
         Without the package optuna-dashboard nothing shows notes, so none is written.
@@ -122,7 +122,7 @@ class Mirror:
             from optuna_dashboard import save_note
         except ImportError:
             return
-        found = findings or find(self.study, self.store.tables(), self.store.plan())
+        found = findings or judge(self.study, self.store.tables(), self.store.plan())
         with quiet():
             save_note(self._opened(), note(found))
         self._noted = time.monotonic()
@@ -190,7 +190,7 @@ class Mirror:
         from optuna.trial import TrialState, create_trial
 
         primary = self.study.measure.primary
-        value = plain(row.get(primary)) if row["status"] in MEASURED else None
+        value = plain(row.get(primary)) if row["status"] in REACHED_HORIZON else None
         params = {axis: row[f"arm_{axis}"] for axis in self.study.axes}
         attrs = {name: plain(row.get(name)) for name in (*SHOWN, *self.study.measure.metrics)}
         course = {int(m["step"]): plain(m["value"]) for m in measurements if m["metric"] == primary}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.metrics.catalogue import metric_named
 from harness.statistics.sentences import contrast_rows
-from harness.verdicts.judge import Findings
+from harness.verdicts.judge import StudyVerdicts
 
 CAUTIONS = """\
 ## How to read this dashboard
@@ -17,7 +17,7 @@ CAUTIONS = """\
 - This is a view: everything here is rebuilt from the Parquet files, so changes made here are lost."""
 
 
-def note(findings: Findings) -> str:
+def note(findings: StudyVerdicts) -> str:
     """Return the note as Markdown: the question, the verdicts as a table, and how to read the rest."""
     study, analysis = findings.study, findings.primary
     metric = metric_named(study.measure.primary)

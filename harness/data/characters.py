@@ -55,7 +55,7 @@ NAMED_SETS: Mapping[str, Callable[[], str]] = MappingProxyType(
 
 
 @dataclass(frozen=True)
-class Wanted:
+class CharacterSet:
     """The characters that a study asks for."""
 
     name: str
@@ -64,7 +64,7 @@ class Wanted:
     """In code point order, none twice; None for `shared-letters`, which only the fonts can tell."""
 
 
-def wanted_characters(text: str) -> Wanted:
+def wanted_characters(text: str) -> CharacterSet:
     """Return the characters that a `characters:` setting stands for.
 
     In this order: the name of a set; a path that ends in ``.txt`` (UTF-8; all characters in it); anything else is
@@ -75,11 +75,11 @@ def wanted_characters(text: str) -> Wanted:
             taken for a slip.
     """
     if text == SHARED_LETTERS:
-        return Wanted(text, None)
+        return CharacterSet(text, None)
     if text in NAMED_SETS:
-        return Wanted(text, _distinct(NAMED_SETS[text]()))
+        return CharacterSet(text, _distinct(NAMED_SETS[text]()))
     if text.lower().endswith(".txt"):
-        return Wanted(Path(text).name, _distinct(_read(Path(text).expanduser())))
+        return CharacterSet(Path(text).name, _distinct(_read(Path(text).expanduser())))
     near = get_close_matches(text.lower().replace("_", "-"), [SHARED_LETTERS, *NAMED_SETS], n=1, cutoff=0.75)
     if near:
         raise DataError(
@@ -89,7 +89,7 @@ def wanted_characters(text: str) -> Wanted:
     characters = _distinct(text)
     if not characters:
         raise DataError("data.characters: no character given; give a set's name, a .txt file, or the characters")
-    return Wanted("characters", characters)
+    return CharacterSet("characters", characters)
 
 
 def _distinct(text: str) -> tuple[str, ...]:

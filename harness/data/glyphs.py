@@ -11,18 +11,18 @@ import numpy.typing as npt
 import torch
 from PIL import Image, ImageDraw, ImageFont, features
 
-from harness.data.characters import Wanted, base_letters, is_letter, wanted_characters
+from harness.data.characters import CharacterSet, base_letters, is_letter, wanted_characters
 from harness.data.dataset import Dataset, Split, stack_styles
 from harness.data.dataset_cache import cached, key_of
 from harness.data.fonts import Font, Inspection, Outline, character_map, find_font, inspect_font
 from harness.data.split import groups_of, hold_out
 from harness.errors import DataError
-from harness.study.settings import Glyphs
+from harness.study.settings import GlyphSettings
 
 Pixels = npt.NDArray[np.uint8]
 
 
-def load_glyphs(settings: Glyphs, cache: Path | None = None) -> Dataset:
+def load_glyphs(settings: GlyphSettings, cache: Path | None = None) -> Dataset:
     """Return glyph pairs, black on white: one item per character and target font, source on one side.
 
     Items are in the order of code points, then of `targets`. Characters that share a base letter, or look the same in
@@ -60,7 +60,7 @@ def _style_names(targets: Sequence[Font]) -> tuple[str, ...]:
     )
 
 
-def _make(settings: Glyphs, source: Font, targets: Sequence[Font], wanted: Wanted) -> Dataset:
+def _make(settings: GlyphSettings, source: Font, targets: Sequence[Font], wanted: CharacterSet) -> Dataset:
     fonts = [source, *targets]
     asked, notes = _candidates(fonts, wanted)
     inspections = [inspect_font(font, asked) for font in fonts]
@@ -85,7 +85,7 @@ def _make(settings: Glyphs, source: Font, targets: Sequence[Font], wanted: Wante
     return Dataset.of(train, heldout, _style_names(targets), tuple(notes))
 
 
-def _candidates(fonts: Sequence[Font], wanted: Wanted) -> tuple[tuple[str, ...], list[str]]:
+def _candidates(fonts: Sequence[Font], wanted: CharacterSet) -> tuple[tuple[str, ...], list[str]]:
     if wanted.characters is not None:
         return wanted.characters, []
     letters = [{c for c in character_map(font) if is_letter(c)} for font in fonts]
@@ -100,7 +100,7 @@ def _dropped(font: Font, reason: str, found: Sequence[str]) -> str:
     return f"{font.name}: {len(found)} character{'s' if len(found) != 1 else ''} dropped, {reason}: {some}"
 
 
-def _nothing_in_common(fonts: Sequence[Font], inspections: Sequence[Inspection], wanted: Wanted) -> str:
+def _nothing_in_common(fonts: Sequence[Font], inspections: Sequence[Inspection], wanted: CharacterSet) -> str:
     counts = ", ".join(f"{font.where} has {len(i.outlines)}" for font, i in zip(fonts, inspections, strict=True))
     asked = "" if wanted.characters is None else f" of {len(wanted.characters)}"
     return (

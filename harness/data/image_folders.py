@@ -16,13 +16,13 @@ from harness.data.dataset_cache import cached, key_of
 from harness.data.decode import SUFFIXES, Pixels, decode, fit, listing_digest, to_pixels
 from harness.data.split import hold_out
 from harness.errors import DataError, MissingExtraError
-from harness.study.settings import Faces, Images
+from harness.study.settings import FaceSettings, ImageFolderSettings
 
 FACES = 100
 """The first images of `lfw_subset` are faces, the other 100 are not (its docstring)."""
 
 
-def load_images(settings: Images, cache: Path | None = None) -> Dataset:
+def load_images(settings: ImageFolderSettings, cache: Path | None = None) -> Dataset:
     """Return the pictures below a folder: CelebA's `img_align_celeba`, or any tree that ImageFolder reads.
 
     Shorter side resized, middle cropped. In the order of the hashes of the files, in which `limit` takes the first;
@@ -52,7 +52,7 @@ def _pictures(root: Path) -> list[Path]:
     return [path for path in sorted(found) if path.is_file()]
 
 
-def _make(settings: Images, files: Sequence[Path]) -> Dataset:
+def _make(settings: ImageFolderSettings, files: Sequence[Path]) -> Dataset:
     order = sorted((hashlib.sha256(_bytes(path)).hexdigest(), path.name, path) for path in files)[: settings.limit]
     shape = (len(order), settings.channels, settings.image_size, settings.image_size)
     pixels = np.empty(shape, dtype=np.uint8)
@@ -82,7 +82,7 @@ def _bytes(path: Path) -> bytes:
         raise DataError(f"{path}: cannot be read ({error.strerror}); remove it, or make it readable") from error
 
 
-def load_faces(settings: Faces) -> Dataset:
+def load_faces(settings: FaceSettings) -> Dataset:
     """Return the 100 faces of scikit-image's `lfw_subset`, 25 x 25 grey, resized: real faces with no download.
 
     Too few for a Fréchet distance worth quoting; enough to see a DCGAN learn.

@@ -18,13 +18,13 @@ from harness.data.decode import SUFFIXES, Pixels, decode, listing_digest, to_pix
 from harness.data.obj import read_obj
 from harness.data.split import hold_out
 from harness.errors import DataError
-from harness.study.settings import Pairs
+from harness.study.settings import ImagePairSettings
 
 NAME = re.compile(r"(\d{1,9})_(\d+)")
 
 
 @dataclass(frozen=True)
-class Pair:
+class ImagePair:
     """One picture, cut in two."""
 
     style: int
@@ -44,7 +44,7 @@ class Pair:
         return self.character, self.style, hashlib.sha256(self.target.tobytes()).hexdigest(), self.label
 
 
-def load_pairs(settings: Pairs, cache: Path | None = None) -> Dataset:
+def load_pairs(settings: ImagePairSettings, cache: Path | None = None) -> Dataset:
     """Return the pairs of a folder, or of `train.obj` with `val.obj` beside it.
 
     Where `val.obj` exists it is the held-out part, as zi2zi made it; otherwise whole characters (equal source halves)
@@ -88,7 +88,7 @@ def _files(path: Path) -> tuple[list[Path], list[Path]]:
     return [obj], [val] if obj.name == "train.obj" and val.is_file() else []
 
 
-def _make(settings: Pairs, train_files: Sequence[Path], val_files: Sequence[Path]) -> Dataset:
+def _make(settings: ImagePairSettings, train_files: Sequence[Path], val_files: Sequence[Path]) -> Dataset:
     where = str(Path(settings.path))
     pairs = sorted(_read(train_files, settings), key=lambda pair: pair.order)
     val = sorted(_read(val_files, settings), key=lambda pair: pair.order)
@@ -113,7 +113,7 @@ def _make(settings: Pairs, train_files: Sequence[Path], val_files: Sequence[Path
     )
 
 
-def _notes(train: Sequence[Pair], heldout: Sequence[Pair]) -> tuple[str, ...]:
+def _notes(train: Sequence[ImagePair], heldout: Sequence[ImagePair]) -> tuple[str, ...]:
     trained = {pair.character for pair in train}
     held = {pair.character for pair in heldout}
     counts = f"{len(train)} pairs of {len(trained)} characters for training, {len(heldout)} of {len(held)} held out."
@@ -123,7 +123,7 @@ def _notes(train: Sequence[Pair], heldout: Sequence[Pair]) -> tuple[str, ...]:
     return counts, f"{both} of the {len(held)} held-out characters are trained on in another style (val.obj is so)."
 
 
-def _read(files: Iterable[Path], settings: Pairs) -> Iterator[Pair]:
+def _read(files: Iterable[Path], settings: ImagePairSettings) -> Iterator[ImagePair]:
     for path in files:
         if path.suffix == ".obj":
             for number, record in enumerate(read_obj(path)):
@@ -138,7 +138,7 @@ def _read(files: Iterable[Path], settings: Pairs) -> Iterator[Pair]:
             yield _cut(data, str(path), style, path.name, settings)
 
 
-def _cut(data: bytes, where: str, style: int, label: str, settings: Pairs) -> Pair:
+def _cut(data: bytes, where: str, style: int, label: str, settings: ImagePairSettings) -> ImagePair:
     image = decode(data, where, settings.channels)
     width, height = image.size
     if width != 2 * height:
@@ -150,10 +150,10 @@ def _cut(data: bytes, where: str, style: int, label: str, settings: Pairs) -> Pa
         to_pixels(image.crop((left, 0, left + height, height)).resize(size, Image.Resampling.BILINEAR))
         for left in (0, height)
     )
-    return Pair(style, label, target, source)
+    return ImagePair(style, label, target, source)
 
 
-def _split(pairs: Sequence[Pair], styles: Sequence[int]) -> Split:
+def _split(pairs: Sequence[ImagePair], styles: Sequence[int]) -> Split:
     return Split(
         target=torch.from_numpy(np.stack([pair.target for pair in pairs])),
         source=torch.from_numpy(np.stack([pair.source for pair in pairs])),

@@ -11,7 +11,14 @@ from harness.data.glyphs import load_glyphs
 from harness.data.image_folders import load_faces, load_images
 from harness.data.image_pairs import load_pairs
 from harness.errors import DataError
-from harness.study.settings import CustomData, DataSettings, Faces, Glyphs, Images, Pairs
+from harness.study.settings import (
+    CustomDataSettings,
+    DataSettings,
+    FaceSettings,
+    GlyphSettings,
+    ImageFolderSettings,
+    ImagePairSettings,
+)
 
 
 def load(settings: DataSettings, cache: Path | None = None) -> Dataset:
@@ -26,19 +33,19 @@ def load(settings: DataSettings, cache: Path | None = None) -> Dataset:
         HarnessError: Something in the settings, fonts, files or folders is missing, broken or too little.
     """
     match settings:
-        case Glyphs():
+        case GlyphSettings():
             return load_glyphs(settings, cache)
-        case Pairs():
+        case ImagePairSettings():
             return load_pairs(settings, cache)
-        case Images():
+        case ImageFolderSettings():
             return load_images(settings, cache)
-        case Faces():
+        case FaceSettings():
             return load_faces(settings)
-        case CustomData():
+        case CustomDataSettings():
             return load_custom(settings)
 
 
-def load_custom(settings: CustomData) -> Dataset:
+def load_custom(settings: CustomDataSettings) -> Dataset:
     """Return what a user's own function returns, checked.
 
     The function is called with the study's `options`, and with `image_size`, `channels` and `holdout`, all by keyword.

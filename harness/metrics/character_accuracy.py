@@ -7,7 +7,7 @@ from torch import Tensor
 
 from harness.errors import DataError
 from harness.metrics.extractors import ocr
-from harness.metrics.task import Task, Value, averaged
+from harness.metrics.task import MetricInput, Value, averaged
 
 
 def read_correctly(images: Tensor, characters: tuple[str, ...]) -> list[bool]:
@@ -15,7 +15,7 @@ def read_correctly(images: Tensor, characters: tuple[str, ...]) -> list[bool]:
     return [read == wanted for read, wanted in zip(ocr.read(images), characters, strict=True)]
 
 
-def character_accuracy(task: Task) -> Value:
+def character_accuracy(task: MetricInput) -> Value:
     """Return the share read as the wanted character, in [0, 1], higher is better, of those that the network knows.
 
     With pairs, the floor is the share among the real images: the network's own mistakes.

@@ -12,7 +12,7 @@ _ROWS = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Statistics:
+class FeatureStatistics:
     """Count, mean and scatter of features, in float64.
 
     The scatter is kept as a root R with RᵀR = Σ (x - mean)(x - mean)ᵀ. With fewer images than features R is the centred
@@ -27,7 +27,7 @@ class Statistics:
     """(r, d) with r = min(count, d) or fewer rows."""
 
     @staticmethod
-    def of(features: Tensor) -> Statistics:
+    def of(features: Tensor) -> FeatureStatistics:
         """Return the statistics of features (N, d).
 
         Raises:
@@ -44,13 +44,13 @@ class Statistics:
             statistics = statistics.merge(_centred(chunk))
         return statistics
 
-    def merge(self, other: Statistics) -> Statistics:
+    def merge(self, other: FeatureStatistics) -> FeatureStatistics:
         """Return the statistics of both sets of features together (Chan 1979, pairwise update of mean and scatter)."""
         count = self.count + other.count
         gap = other.mean - self.mean
         between = gap * (self.count * other.count / count) ** 0.5
         root = _reduced(torch.cat([self.root, other.root, between[None]]))
-        return Statistics(count=count, mean=self.mean + gap * (other.count / count), root=root)
+        return FeatureStatistics(count=count, mean=self.mean + gap * (other.count / count), root=root)
 
     def trace(self) -> float:
         """Return the trace of the covariance (ddof = 1)."""
@@ -62,10 +62,10 @@ class Statistics:
         return singular.square() / (self.count - 1)
 
 
-def _centred(features: Tensor) -> Statistics:
+def _centred(features: Tensor) -> FeatureStatistics:
     x = features.to(torch.float64)
     mean = x.mean(dim=0)
-    return Statistics(count=len(x), mean=mean, root=_reduced(x - mean))
+    return FeatureStatistics(count=len(x), mean=mean, root=_reduced(x - mean))
 
 
 def _reduced(root: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from torch import Tensor
 from harness.errors import HarnessError
 from harness.metrics.array_cache import Arrays, kept
 from harness.metrics.extractors.feature_id import feature_id_of
-from harness.metrics.feature_statistics import Statistics
+from harness.metrics.feature_statistics import FeatureStatistics
 
 EXTRACTORS = MappingProxyType(
     {
@@ -132,12 +132,12 @@ class RealFeatures:
         return torch.from_numpy(self._found["values"])
 
     @functools.cached_property
-    def statistics(self) -> Statistics:
+    def statistics(self) -> FeatureStatistics:
         """Count, mean and scatter."""
         if "root" not in self._found:
-            return Statistics.of(self.values)
+            return FeatureStatistics.of(self.values)
         mean, root = (torch.from_numpy(self._found[name]) for name in ("mean", "root"))
-        return Statistics(count=len(self.values), mean=mean, root=root)
+        return FeatureStatistics(count=len(self.values), mean=mean, root=root)
 
     def number(self, name: str, compute: Callable[[], float | None]) -> float | None:
         """Return a number found from the real features alone, such as a floor."""
@@ -154,6 +154,6 @@ def _of(values: Tensor) -> Arrays:
     """Return features, and their statistics where these are smaller than the features and took a QR to find."""
     arrays = {"values": values.numpy()}
     if len(values) > values.shape[1]:
-        statistics = Statistics.of(values)
+        statistics = FeatureStatistics.of(values)
         arrays |= {"mean": statistics.mean.numpy(), "root": statistics.root.numpy()}
     return arrays

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness.metrics.feature_statistics import Statistics
-from harness.metrics.task import Sets, Value
+from harness.metrics.feature_statistics import FeatureStatistics
+from harness.metrics.task import FeatureSets, Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +24,7 @@ SPLITS = 8
 """Random halvings over which a floor is averaged, fewer above 500 images, where it varies less."""
 
 
-def frechet_distance(a: Statistics, b: Statistics) -> float:
+def frechet_distance(a: FeatureStatistics, b: FeatureStatistics) -> float:
     """Return |mean difference|² + tr(A + B - 2 (A B)^½), ddof = 1; lower is better.
 
     The definition is Heusel 2017, arXiv:1706.08500, eq. 6.
@@ -47,7 +47,7 @@ def frechet_distance(a: Statistics, b: Statistics) -> float:
     return _assembled(a, b, overlap)
 
 
-def _assembled(a: Statistics, b: Statistics, overlap: float) -> float:
+def _assembled(a: FeatureStatistics, b: FeatureStatistics, overlap: float) -> float:
     spread = a.trace() + b.trace()
     shift = float((a.mean - b.mean).square().sum())
     raw = shift + spread - 2 * overlap / math.sqrt((a.count - 1) * (b.count - 1))
@@ -107,7 +107,7 @@ def extrapolated_floor(
     return means[0] * float((sizes[0] / wanted) ** power)
 
 
-def influences(real: Statistics, features: Tensor) -> Tensor:
+def influences(real: FeatureStatistics, features: Tensor) -> Tensor:
     """Return how strongly each generated image pulls at the distance (N,), to first order; they average to about 0.
 
     The derivative of the distance to the weight of one image; of the nuclear norm of C it is the polar factor of C.
@@ -130,10 +130,10 @@ def influences(real: Statistics, features: Tensor) -> Tensor:
     return pull - pull.mean()
 
 
-def fid(sets: Sets) -> Value:
+def fid(sets: FeatureSets) -> Value:
     """Return the Fréchet distance of real and generated features, lower is better, with floor, bias and noise."""
     sets.require(2)
-    real, fake = sets.real, Statistics.of(sets.fake)
+    real, fake = sets.real, FeatureStatistics.of(sets.fake)
     n, m = len(real.values), fake.count
     holds = min(n, m) >= BIAS_FACTOR * len(fake.mean)
     return Value(
@@ -146,7 +146,7 @@ def fid(sets: Sets) -> Value:
     )
 
 
-def _noise(sets: Sets, fake: Statistics) -> float:
+def _noise(sets: FeatureSets, fake: FeatureStatistics) -> float:
     pulls = influences(sets.real.statistics, sets.fake)
     if sets.paired:
         pulls = pulls + influences(fake, sets.real.values)
@@ -155,6 +155,6 @@ def _noise(sets: Sets, fake: Statistics) -> float:
 
 def _floor(values: Tensor, n: int, m: int, seed: int) -> float | None:
     def between(left: np.ndarray, right: np.ndarray) -> float:
-        return frechet_distance(Statistics.of(values[left]), Statistics.of(values[right]))
+        return frechet_distance(FeatureStatistics.of(values[left]), FeatureStatistics.of(values[right]))
 
     return extrapolated_floor(len(values), n, m, between, seed)

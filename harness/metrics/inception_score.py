@@ -8,7 +8,7 @@ from torch import Tensor
 
 from harness.errors import DataError
 from harness.metrics.extractors import inception
-from harness.metrics.task import Task, Value
+from harness.metrics.task import MetricInput, Value
 
 SPLITS = 10
 """Parts whose scores are averaged (Salimans 2016, arXiv:1606.03498, uses 10 of 5,000)."""
@@ -24,7 +24,7 @@ def scores(logits: Tensor, splits: int = SPLITS) -> Tensor:
     return torch.stack(found)
 
 
-def inception_score(task: Task) -> Value:
+def inception_score(task: MetricInput) -> Value:
     """Return the mean score over 10 random parts of the generated images, at least 1, higher is better.
 
     Raises:

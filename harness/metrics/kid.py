@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness.metrics.task import Sets, Value
+from harness.metrics.task import FeatureSets, Value
 
 WHOLE = 5000
 """Up to this many images on a side, all pairs are used; above, blocks of at most this many."""
@@ -86,7 +86,7 @@ def in_blocks(real: Tensor, fake: Tensor, seed: int) -> Discrepancy:
     return Discrepancy(float(values.mean()), float(values.std(ddof=1) / math.sqrt(count)), None)
 
 
-def kid(sets: Sets) -> Value:
+def kid(sets: FeatureSets) -> Value:
     """Return the unbiased kernel distance of real and generated features, lower is better, with its standard error."""
     sets.require(2)
     real, fake = sets.real.values, sets.fake

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from harness.metrics.extractors.feature_id import feature_id_of
 from harness.metrics.extractors.weights import published_file
-from harness.metrics.task import Task, Value, averaged
+from harness.metrics.task import MetricInput, Value, averaged
 
 SMALLEST = 64
 """Images are enlarged to this side: AlexNet's strides leave one position of a smaller one."""
@@ -65,7 +65,7 @@ def lpips_each(left: Tensor, right: Tensor) -> np.ndarray[Any, Any]:
     return distances
 
 
-def lpips(task: Task) -> Value:
+def lpips(task: MetricInput) -> Value:
     """Return the mean LPIPS distance over pairs, at least 0, lower is better."""
     mean = averaged(lpips_each(task.evaluation.real, task.evaluation.fake))
     feature_id = feature_id_of("lpips", PREPROCESSING, weights_file())

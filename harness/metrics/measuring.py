@@ -13,7 +13,7 @@ from harness.errors import HarnessError, MissingExtraError
 from harness.metrics.catalogue import FAMILY_FUNCTIONS, METRICS, Metric, metric_named, missing_extra, refusal
 from harness.metrics.evaluation import Evaluation, Measurement
 from harness.metrics.features import imported
-from harness.metrics.task import Task, Value
+from harness.metrics.task import MetricInput, Value
 
 
 def measure(names: Sequence[str], evaluation: Evaluation, *, threads: int = 1) -> tuple[Measurement, ...]:
@@ -35,7 +35,7 @@ def measure(names: Sequence[str], evaluation: Evaluation, *, threads: int = 1) -
         _check(metric, evaluation)
     shared: dict[tuple[str, ...], Any] = {}
     with aside(evaluation.seed, threads):
-        return tuple(_measured(Task(metric=metric, evaluation=evaluation, shared=shared)) for metric in metrics)
+        return tuple(_measured(MetricInput(metric=metric, evaluation=evaluation, shared=shared)) for metric in metrics)
 
 
 def _check(metric: Metric, evaluation: Evaluation) -> None:
@@ -61,7 +61,7 @@ def aside(seed: int, threads: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _measured(task: Task) -> Measurement:
+def _measured(task: MetricInput) -> Measurement:
     metric, evaluation = task.metric, task.evaluation
     function: Callable[..., Any] = imported(metric.function, "metrics")
     if metric.function in FAMILY_FUNCTIONS:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from harness.errors import DataError
-from harness.metrics.task import Task, Value, averaged
+from harness.metrics.task import MetricInput, Value, averaged
 
 SMALLEST = 161
 """The 11 x 11 window must fit after four halvings."""
 
 
-def ms_ssim(task: Task) -> Value:
+def ms_ssim(task: MetricInput) -> Value:
     """Return the mean multi-scale SSIM over pairs, in [0, 1], higher is better.
 
     Raises:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from harness.metrics.evaluation import content_id
-from harness.metrics.task import Task, Value
+from harness.metrics.task import MetricInput, Value
 
 
 def nearest(points: Tensor, others: Tensor) -> Tensor:
@@ -16,7 +16,7 @@ def nearest(points: Tensor, others: Tensor) -> Tensor:
     return torch.cat([torch.cdist(rows, y).amin(dim=1) for rows in x.split(2000)])
 
 
-def nearest_neighbour_ratio(task: Task) -> Value:
+def nearest_neighbour_ratio(task: MetricInput) -> Value:
     """Return the mean distance to the nearest training image over that to the nearest held-out one, higher is better.
 
     Both sets are cut to the size of the smaller one, because the nearest of more images is nearer. About 1 where the

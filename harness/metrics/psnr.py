@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 
 from harness.metrics.rmse import squared_each
-from harness.metrics.task import Task, Value, averaged
+from harness.metrics.task import MetricInput, Value, averaged
 
 ROUNDING = 1 / 255**2 / 12
 """Mean square of what rounding to 8 bits takes away: the least error that 8-bit images can speak of, 58.92 dB."""
 
 
-def psnr(task: Task) -> Value:
+def psnr(task: MetricInput) -> Value:
     """Return 10 log10(1 / mean squared difference over all pairs) in decibel, higher is better, at most 58.92.
 
     Over all pairs at once, so that one perfect pair does not make the mean infinite.

@@ -21,7 +21,7 @@ _SHARE_OF_MEMORY = 0.25
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Pictures:
+class ReadImages:
     """The images of one folder as 8-bit arrays (H, W) or (H, W, 3), in the order of their names."""
 
     folder: Path
@@ -47,7 +47,7 @@ class Pictures:
         return images
 
 
-def read_pictures(folder: Path, size: int | None = None) -> Pictures:
+def read_pictures(folder: Path, size: int | None = None) -> ReadImages:
     """Return all images in a folder and the folders inside it; files of other kinds and hidden ones are passed over.
 
     Transparent is white; palettes become colour; 16-bit grey is rounded to 8 bits; of several frames the first counts.
@@ -77,7 +77,7 @@ def read_pictures(folder: Path, size: int | None = None) -> Pictures:
         more = f" and {len(broken) - 3} more" if len(broken) > 3 else ""
         raise DataError(f"{folder}: cannot read {'; '.join(broken[:3])}{more}; remove or repair them")
     names = tuple(str(file.with_suffix("")) for file in files)
-    return Pictures(folder, names, tuple(arrays))
+    return ReadImages(folder, names, tuple(arrays))
 
 
 def _array(file: Path, size: int | None) -> np.ndarray[Any, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from harness.metrics.evaluation import Evaluation
-from harness.metrics.task import Task, Value, averaged
+from harness.metrics.task import MetricInput, Value, averaged
 
 
 def squared_each(evaluation: Evaluation) -> np.ndarray[Any, Any]:
@@ -18,7 +18,7 @@ def squared_each(evaluation: Evaluation) -> np.ndarray[Any, Any]:
     return squared
 
 
-def rmse(task: Task) -> Value:
+def rmse(task: MetricInput) -> Value:
     """Return the root of the mean squared difference over all pixels of all pairs, on [0, 1], lower is better."""
     mean = averaged(squared_each(task.evaluation))
     assert mean.value is not None

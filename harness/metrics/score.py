@@ -18,9 +18,9 @@ from harness.metrics.catalogue import FAMILY_FUNCTIONS, METRICS, Metric, metric_
 from harness.metrics.evaluation import Evaluation, Measurement
 from harness.metrics.features import RealFeatures, imported
 from harness.metrics.measuring import aside, measure
-from harness.metrics.read_images import Pictures, read_pictures
+from harness.metrics.read_images import ReadImages, read_pictures
 from harness.metrics.ssim import WINDOW
-from harness.metrics.task import Sets, Value
+from harness.metrics.task import FeatureSets, Value
 
 GIVEN_METRICS = tuple(FAMILY_FUNCTIONS.values())
 """What can be measured on features of unknown origin: frechet, kid, precision, recall, density, coverage."""
@@ -90,7 +90,7 @@ def _score_features(real: Path, fake: Path, names: Sequence[str] | None, seed: i
     if names is None and least < _NEIGHBOURLY:
         chosen = ["frechet", "kid"]
         notes.append(f"precision, recall, density and coverage need {_NEIGHBOURLY} images of each; left out")
-    sets = Sets(real=RealFeatures.given(left), fake=right, seed=seed)
+    sets = FeatureSets(real=RealFeatures.given(left), fake=right, seed=seed)
     functions = {given: function for function, given in FAMILY_FUNCTIONS.items()}
     found = []
     with aside(seed, threads):
@@ -167,7 +167,7 @@ def _score_images(
     return _document("images", found, described, paired=paired, shape=list(tensors[0].shape[1:]), notes=notes)
 
 
-def _require_one_size(left: Pictures, right: Pictures) -> None:
+def _require_one_size(left: ReadImages, right: ReadImages) -> None:
     sizes = left.sizes() + right.sizes()
     if len(sizes) > 1:
         counts = ", ".join(f"{count} of {size}" for size, count in sizes.most_common(4))
@@ -175,7 +175,7 @@ def _require_one_size(left: Pictures, right: Pictures) -> None:
         raise DataError(f"{where}: images of {len(sizes)} sizes ({counts}); give one size for all, such as --size 64")
 
 
-def _require_pairs(names: Sequence[str], paired: bool, left: Pictures, right: Pictures) -> None:
+def _require_pairs(names: Sequence[str], paired: bool, left: ReadImages, right: ReadImages) -> None:
     for name in names:
         reason = refusal(metric_named(name), paired=paired, train=False, characters=False)
         if reason and not paired:
@@ -185,7 +185,7 @@ def _require_pairs(names: Sequence[str], paired: bool, left: Pictures, right: Pi
             raise HarnessError(reason)
 
 
-def _usual(images: Sequence[Tensor], paired: bool, left: Pictures, right: Pictures, notes: list[str]) -> list[str]:
+def _usual(images: Sequence[Tensor], paired: bool, left: ReadImages, right: ReadImages, notes: list[str]) -> list[str]:
     for pictures in (left, right):
         if len(pictures.arrays) < 2:
             raise DataError(f"{pictures.folder}: 1 image; at least 2 are needed for a distance between sets")

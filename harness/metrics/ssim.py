@@ -9,7 +9,7 @@ from skimage.metrics import structural_similarity
 from torch import Tensor
 
 from harness.errors import DataError
-from harness.metrics.task import Task, Value, averaged
+from harness.metrics.task import MetricInput, Value, averaged
 
 SETTINGS = {
     "data_range": 1.0,
@@ -46,6 +46,6 @@ def ssim_each(left: Tensor, right: Tensor) -> np.ndarray[Any, Any]:
     return np.array([structural_similarity(x, y, **SETTINGS) for x, y in zip(a, b, strict=True)])
 
 
-def ssim(task: Task) -> Value:
+def ssim(task: MetricInput) -> Value:
     """Return the mean SSIM over pairs, in [-1, 1], higher is better."""
     return averaged(ssim_each(task.evaluation.real, task.evaluation.fake))

@@ -10,7 +10,7 @@ from torch import Tensor
 from harness.errors import DataError
 from harness.metrics.array_cache import kept
 from harness.metrics.ssim import ssim_each
-from harness.metrics.task import Task, Value, averaged
+from harness.metrics.task import MetricInput, Value, averaged
 
 
 def alikeness(images: Tensor, seed: int) -> np.ndarray[Any, Any]:
@@ -23,7 +23,7 @@ def alikeness(images: Tensor, seed: int) -> np.ndarray[Any, Any]:
     return ssim_each(images[order[:half]], images[order[half : 2 * half]])
 
 
-def ssim_diversity(task: Task) -> Value:
+def ssim_diversity(task: MetricInput) -> Value:
     """Return the mean SSIM of pairs of generated images, in [-1, 1], lower is better down to the floor.
 
     The floor is the same of the real images. At 1 all images are one.

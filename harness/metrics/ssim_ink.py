@@ -10,7 +10,7 @@ from skimage.metrics import structural_similarity
 from torch import Tensor
 
 from harness.metrics.ssim import SETTINGS, require_window
-from harness.metrics.task import Task, Value, averaged
+from harness.metrics.task import MetricInput, Value, averaged
 
 CONTRAST = 0.25
 """Ink differs by more than this from the background, the median of the image's outermost pixels."""
@@ -43,6 +43,6 @@ def ssim_ink_each(left: Tensor, right: Tensor) -> np.ndarray[Any, Any]:
     return np.array(values)
 
 
-def ssim_ink(task: Task) -> Value:
+def ssim_ink(task: MetricInput) -> Value:
     """Return the mean SSIM over the ink of pairs, in [-1, 1], higher is better."""
     return averaged(ssim_ink_each(task.evaluation.real, task.evaluation.fake))

@@ -35,7 +35,7 @@ class Value:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Sets:
+class FeatureSets:
     """Features of real and generated images: all that a distance between two sets depends on."""
 
     real: RealFeatures
@@ -63,7 +63,7 @@ class Sets:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Task:
+class MetricInput:
     """One metric of one evaluation, with what the metrics of the same call share."""
 
     metric: Metric
@@ -103,12 +103,12 @@ class Task:
         """Return the features of images that do not change from one evaluation to the next."""
         return RealFeatures.of(self.extractor(), images, images_id=images_id, folder=self.evaluation.cache)
 
-    def sets(self) -> Sets:
+    def sets(self) -> FeatureSets:
         """Return both sides' features."""
         evaluation, name = self.evaluation, self.extractor().name
         real, fake = self.real_features(), self.fake_features()
-        found: Sets = self.once(
-            ("sets", name), lambda: Sets(real=real, fake=fake, paired=evaluation.paired, seed=evaluation.seed)
+        found: FeatureSets = self.once(
+            ("sets", name), lambda: FeatureSets(real=real, fake=fake, paired=evaluation.paired, seed=evaluation.seed)
         )
         return found
 

@@ -7,16 +7,22 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from harness.models.dcgan import DcganDiscriminatorNetwork, DcganGeneratorNetwork
+from harness.models.dcgan import DcganDiscriminator, DcganGenerator
 from harness.models.matching import initialise, seeded_build, spectrally_normalise
 from harness.models.unet import UNetGenerator
-from harness.models.zi2zi import Zi2ziDiscriminatorNetwork
+from harness.models.zi2zi import Zi2ziDiscriminator
 from harness.plugins import call
-from harness.study.settings import DcganDiscriminator, DcganGenerator, TrialSettings, UNet, Zi2ziDiscriminator
+from harness.study.settings import (
+    DcganDiscriminatorSettings,
+    DcganGeneratorSettings,
+    TrialSettings,
+    UNetSettings,
+    Zi2ziDiscriminatorSettings,
+)
 
 
 @dataclass(frozen=True)
-class Pair:
+class NetworkPair:
     """A generator and the discriminator that it is trained against."""
 
     generator: nn.Module
@@ -29,19 +35,19 @@ class Pair:
 
 def _generator(s: TrialSettings, styles: int) -> nn.Module:
     g = s.generator
-    if isinstance(g, UNet):
+    if isinstance(g, UNetSettings):
         return UNetGenerator(g, image_size=s.data.image_size, channels=s.data.channels, styles=styles)
-    if isinstance(g, DcganGenerator):
-        return DcganGeneratorNetwork(g, image_size=s.data.image_size, channels=s.data.channels)
+    if isinstance(g, DcganGeneratorSettings):
+        return DcganGenerator(g, image_size=s.data.image_size, channels=s.data.channels)
     return call(g.kind, nn.Module, image_size=s.data.image_size, channels=s.data.channels, styles=styles, **g.options)
 
 
 def _discriminator(s: TrialSettings, styles: int) -> nn.Module:
     d = s.discriminator
-    if isinstance(d, Zi2ziDiscriminator):
-        return Zi2ziDiscriminatorNetwork(d, image_size=s.data.image_size, channels=s.data.channels, styles=styles)
-    if isinstance(d, DcganDiscriminator):
-        return DcganDiscriminatorNetwork(d, image_size=s.data.image_size, channels=s.data.channels)
+    if isinstance(d, Zi2ziDiscriminatorSettings):
+        return Zi2ziDiscriminator(d, image_size=s.data.image_size, channels=s.data.channels, styles=styles)
+    if isinstance(d, DcganDiscriminatorSettings):
+        return DcganDiscriminator(d, image_size=s.data.image_size, channels=s.data.channels)
     return call(d.kind, nn.Module, image_size=s.data.image_size, channels=s.data.channels, styles=styles, **d.options)
 
 
@@ -63,7 +69,7 @@ def build_network(net: str, settings: TrialSettings, *, styles: int, block: str)
     return network
 
 
-def build_pair(settings: TrialSettings, *, styles: int, block: str) -> Pair:
+def build_pair(settings: TrialSettings, *, styles: int, block: str) -> NetworkPair:
     """Build both networks of a trial with the initial weights of the block.
 
     Args:
@@ -74,7 +80,9 @@ def build_pair(settings: TrialSettings, *, styles: int, block: str) -> Pair:
     Raises:
         ValueError: The settings do not fit together, said with the shapes.
     """
-    return Pair(*(build_network(net, settings, styles=styles, block=block) for net in ("generator", "discriminator")))
+    return NetworkPair(
+        *(build_network(net, settings, styles=styles, block=block) for net in ("generator", "discriminator"))
+    )
 
 
 def _check_penalty(discriminator: nn.Module, loss: str) -> None:

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from harness.models import Conditions, Pair
+from harness.models import Conditions, NetworkPair
 from harness.models.contract import Generated, Judgement
 
 
 @dataclass(frozen=True)
-class Cost:
+class NetworkCost:
     """Size and work of both networks, per image."""
 
     parameters_g: int
@@ -46,7 +46,7 @@ class Work:
     activation_bytes: int
 
 
-def cost(pair: Pair, conditions: Conditions) -> Cost:
+def cost(pair: NetworkPair, conditions: Conditions) -> NetworkCost:
     """Count both networks on one image.
 
     Args:
@@ -61,9 +61,9 @@ def cost(pair: Pair, conditions: Conditions) -> Cost:
     return cost_of(pair, generating, judging, count=next(len(x) for x in conditions if x is not None))
 
 
-def cost_of(pair: Pair, generating: Work, judging: Work, *, count: int) -> Cost:
+def cost_of(pair: NetworkPair, generating: Work, judging: Work, *, count: int) -> NetworkCost:
     """Return the cost per image of two passes over `count` images."""
-    return Cost(
+    return NetworkCost(
         parameters_g=sum(p.numel() for p in pair.generator.parameters()),
         parameters_d=sum(p.numel() for p in pair.discriminator.parameters()),
         macs_g=generating.macs // count,

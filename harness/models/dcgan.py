@@ -10,13 +10,13 @@ from torch import Tensor, nn
 from harness.models.contract import Conditions, Generated, Judgement
 from harness.models.layers import activation, full_precision, norm
 from harness.models.zi2zi import blur_at
-from harness.study.settings import DcganDiscriminator, DcganGenerator
+from harness.study.settings import DcganDiscriminatorSettings, DcganGeneratorSettings
 
 
-class DcganGeneratorNetwork(nn.Module):
+class DcganGenerator(nn.Module):
     """Draw (N, C, S, S) images from (N, Z) latents: 1x1 to 4x4, then doublings up to S."""
 
-    def __init__(self, settings: DcganGenerator, *, image_size: int, channels: int) -> None:
+    def __init__(self, settings: DcganGeneratorSettings, *, image_size: int, channels: int) -> None:
         super().__init__()
         s = settings
         doublings = image_size.bit_length() - 3
@@ -45,10 +45,10 @@ class DcganGeneratorNetwork(nn.Module):
         return Generated(torch.tanh(full_precision(self.norms[last](self.convs[last](x)))))
 
 
-class DcganDiscriminatorNetwork(nn.Module):
+class DcganDiscriminator(nn.Module):
     """Judge (N, C, S, S) images: halvings down to 4x4, then one logit."""
 
-    def __init__(self, settings: DcganDiscriminator, *, image_size: int, channels: int) -> None:
+    def __init__(self, settings: DcganDiscriminatorSettings, *, image_size: int, channels: int) -> None:
         super().__init__()
         s = settings
         halvings = image_size.bit_length() - 3

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from harness.models.contract import Conditions, Generated
 from harness.models.layers import AttentionGate, MatchedDropout, activation, full_precision, norm
-from harness.study.settings import UNet
+from harness.study.settings import UNetSettings
 
 
 class Upsampling(nn.Module):
@@ -39,7 +39,16 @@ class Level(nn.Module):
     """One level of the U-Net: a strided convolution on the way down, and its counterpart on the way up."""
 
     def __init__(
-        self, s: UNet, index: int, depth: int, outer: int, inner: int, *, outputs: int, dropout: float, style: int
+        self,
+        s: UNetSettings,
+        index: int,
+        depth: int,
+        outer: int,
+        inner: int,
+        *,
+        outputs: int,
+        dropout: float,
+        style: int,
     ) -> None:
         super().__init__()
         outermost, innermost = index == 1, index == depth
@@ -89,7 +98,7 @@ class UNetGenerator(nn.Module):
     works in place on the map that the skip then carries, so skips carry activated maps; so they do here.
     """
 
-    def __init__(self, settings: UNet, *, image_size: int, channels: int, styles: int) -> None:
+    def __init__(self, settings: UNetSettings, *, image_size: int, channels: int, styles: int) -> None:
         super().__init__()
         full = image_size.bit_length() - 1
         depth = settings.levels or full

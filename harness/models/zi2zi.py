@@ -7,22 +7,22 @@ from torch import Tensor, nn
 
 from harness.models.contract import Conditions, Judgement
 from harness.models.layers import GaussianBlur, activation, full_precision, norm
-from harness.study.settings import Blur, Zi2ziDiscriminator
+from harness.study.settings import BlurSettings, Zi2ziDiscriminatorSettings
 
 
-def blur_at(blur: Blur, position: str) -> nn.Module:
+def blur_at(blur: BlurSettings, position: str) -> nn.Module:
     """Return the blur where the settings put it, and nothing elsewhere."""
     return GaussianBlur(blur.kernel_size, blur.sigma, blur.fade) if blur.position == position else nn.Identity()
 
 
-class Zi2ziDiscriminatorNetwork(nn.Module):
+class Zi2ziDiscriminator(nn.Module):
     """Judge (source, image) pairs: real or fake, and of which style.
 
     The layers are those of zi2zi-pytorch (EuphoriaYan/zi2zi-pytorch @0e9f3dd): 5x5 convolutions of strides 2, 2, 2, 1,
     a last one onto one channel, and two linear heads on the flattened map, with nothing between the last two.
     """
 
-    def __init__(self, settings: Zi2ziDiscriminator, *, image_size: int, channels: int, styles: int) -> None:
+    def __init__(self, settings: Zi2ziDiscriminatorSettings, *, image_size: int, channels: int, styles: int) -> None:
         super().__init__()
         s = settings
         widths = [s.channels * 2**i for i in range(s.layers)]

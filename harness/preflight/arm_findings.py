@@ -7,24 +7,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harness.data import Dataset
-from harness.models import Pair
-from harness.models.cost import Cost
+from harness.models import NetworkPair
+from harness.models.cost import NetworkCost
 from harness.preflight.small_networks import Shape
-from harness.preflight.step_timing import Pace
+from harness.preflight.step_timing import StepTiming
 from harness.results.schema import ArmPlan
 from harness.study.design import Arm
 from harness.study.study import Study
 
 
 @dataclass
-class Found:
+class ArmFindings:
     """What is being found of one arm."""
 
     arm: Arm
     shape: Shape
     data: Dataset
-    pair: Pair | None = None
-    size: Cost | None = None
+    pair: NetworkPair | None = None
+    size: NetworkCost | None = None
     matched: float | None = None
     invalid: str | None = None
     no_op: str | None = None
@@ -32,11 +32,11 @@ class Found:
     confounded: str | None = None
     too_costly: str | None = None
     notes: tuple[str, ...] = ()
-    pace: Pace | None = None
+    pace: StepTiming | None = None
     trial_seconds: float | None = None
 
 
-def plan_of(study: Study, one: Found) -> ArmPlan:
+def plan_of(study: Study, one: ArmFindings) -> ArmPlan:
     """Return the strongest finding as the proof, and the rest as its reason."""
     findings = {
         "invalid": one.invalid,
@@ -63,9 +63,9 @@ def plan_of(study: Study, one: Found) -> ArmPlan:
     )
 
 
-_SIZES = tuple(field.name for field in dataclasses.fields(Cost))
+_SIZES = tuple(field.name for field in dataclasses.fields(NetworkCost))
 
 
-def trained(study: Study, one: Found) -> bool:
+def trained(study: Study, one: ArmFindings) -> bool:
     """Return whether the study will train an arm."""
     return plan_of(study, one).trained(train_no_ops=study.train_no_ops or one.arm.control is not None)

@@ -19,7 +19,7 @@ BATCH, ITEMS = 4, 64
 """Images a step, so that the largest networks get going soon too, and images in all."""
 
 
-class Company:
+class BusyProcesses:
     """Up to as many processes as there will be other workers, and at least one, whose start is timed."""
 
     def __init__(self, workers: int) -> None:
@@ -72,7 +72,7 @@ class Company:
 def keep_busy() -> None:
     """Import what a trial needs, then train what standard input says, until it is closed."""
     import harness.trial.run  # noqa: F401 - what a worker imports is what its start is timed by
-    from harness.models import Pair, build_pair
+    from harness.models import NetworkPair, build_pair
     from harness.preflight.function_probe import random_split
     from harness.preflight.small_networks import Shape
     from harness.trial.training import Trainer, train
@@ -86,7 +86,7 @@ def keep_busy() -> None:
     endless = settings.model_copy(
         update={"training": settings.training.model_copy(update={"steps": 2**31, "batch_size": BATCH})}
     )
-    pair: Pair = build_pair(endless, styles=shape.styles, block="company")
+    pair: NetworkPair = build_pair(endless, styles=shape.styles, block="company")
     split = random_split(endless, shape, ITEMS)
     for step in train(Trainer(pair, endless, split, block="company"), log_every=2**31):
         if step.step == 1:

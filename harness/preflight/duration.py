@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from harness.preflight.arm_findings import Found, trained
-from harness.preflight.busy_processes import Company
-from harness.preflight.step_timing import Evaluating, Pace, evaluating, step_paces
+from harness.preflight.arm_findings import ArmFindings, trained
+from harness.preflight.busy_processes import BusyProcesses
+from harness.preflight.step_timing import Evaluating, StepTiming, evaluating, step_paces
 from harness.study.study import Study
 
 
@@ -16,7 +16,7 @@ def first_blocks(study: Study) -> int:
     return study.design.looks[0] if study.design.looks else study.design.most_blocks
 
 
-def estimate(study: Study, found: Sequence[Found], workers: int, company: Company, device: str) -> float:
+def estimate(study: Study, found: Sequence[ArmFindings], workers: int, company: BusyProcesses, device: str) -> float:
     """Time what is left to train, mark arms beyond the budget, and return the seconds up to the first look."""
     arms = {
         one.arm.name: (one.arm.settings, one.pair, one.size, one.data)
@@ -57,7 +57,7 @@ def estimate(study: Study, found: Sequence[Found], workers: int, company: Compan
     return started + first + total / crew
 
 
-def _beyond_budget(study: Study, seconds: float, pace: Pace, baseline: float, crew: int) -> str | None:
+def _beyond_budget(study: Study, seconds: float, pace: StepTiming, baseline: float, crew: int) -> str | None:
     budget = study.budget
     how = f"{pace.seconds:.3g} s a step, {pace.how} on this machine"
     if budget.trial_minutes is not None and seconds > budget.trial_minutes * 60:

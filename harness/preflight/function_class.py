@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from harness.models import Pair
+from harness.models import NetworkPair
 
 ABSORBED = frozenset(
     {
@@ -58,7 +58,9 @@ def linear_map(name: str, layer: nn.Module, channels: int, side: int) -> LinearM
     return LinearMap(name, len(matrix), rank, (values[0] / values[-1]).item())
 
 
-def same_function_class(changed: frozenset[str], arm: Pair, baseline: Pair, image_size: int) -> str | None:
+def same_function_class(
+    changed: frozenset[str], arm: NetworkPair, baseline: NetworkPair, image_size: int
+) -> str | None:
     """Return why two discriminators can compute exactly the same functions, or None where this algebra does not say.
 
     Both end in a chain of linear maps and then linear heads. A map of full rank from a space onto itself, next to the

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.data import Split
-from harness.models import Conditions, GaussianBlur, MatchedDropout, Pair, build_pair
+from harness.models import Conditions, GaussianBlur, MatchedDropout, NetworkPair, build_pair
 from harness.models.contract import Generated, Judgement
 from harness.models.cost import words_for_shapes
 from harness.models.matching import named_weights
@@ -102,7 +102,7 @@ def answers(settings: TrialSettings, shape: Shape, read: set[str], dtype: torch.
 
 
 def _pair_answers(
-    pair: Pair, settings: TrialSettings, shape: Shape, dtype: torch.dtype, *, training: bool
+    pair: NetworkPair, settings: TrialSettings, shape: Shape, dtype: torch.dtype, *, training: bool
 ) -> Iterator[tuple[str, Tensor]]:
     """Yield outputs and gradients of both networks in one mode, by name."""
     for part in _parts(pair):
@@ -197,7 +197,7 @@ class _TypedTrainer(Trainer):
         return Conditions(*parts), real.to(dtype)
 
 
-def _build(settings: TrialSettings, shape: Shape, read: set[str], dtype: torch.dtype) -> Pair:
+def _build(settings: TrialSettings, shape: Shape, read: set[str], dtype: torch.dtype) -> NetworkPair:
     pair = build_pair(watched(settings, read), styles=shape.styles, block=STREAMS)
     read_settings = watched(settings, read)
     layout = torch.channels_last if read_settings.training.channels_last else torch.contiguous_format
@@ -206,7 +206,7 @@ def _build(settings: TrialSettings, shape: Shape, read: set[str], dtype: torch.d
     return pair
 
 
-def _parts(pair: Pair) -> list[MatchedDropout | GaussianBlur]:
+def _parts(pair: NetworkPair) -> list[MatchedDropout | GaussianBlur]:
     modules = (m for network in pair.networks().values() for m in network.modules())
     return [m for m in modules if isinstance(m, (MatchedDropout, GaussianBlur))]
 
@@ -240,7 +240,7 @@ def _gradients(outputs: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> T
     }
 
 
-def same_shapes(arm: Pair, baseline: Pair) -> bool:
+def same_shapes(arm: NetworkPair, baseline: NetworkPair) -> bool:
     """Return whether two pairs learn tensors of the same names and shapes."""
 
     def shapes(network: nn.Module) -> dict[str, torch.Size]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.metrics.catalogue import metric_named
-from harness.results.schema import MEASURED, ArmPlan
+from harness.results.schema import REACHED_HORIZON, ArmPlan
 from harness.results.store import Store
 from harness.statistics import Margin
 from harness.statistics.number_format import aligned
@@ -81,7 +81,7 @@ def _power(study: Study, store: Store) -> list[dict[str, Any]]:
     if not len(rows) or BASELINE not in set(rows["arm"]):
         return [{"arm": None, "pilot_pairs": 0, **power_plan(**asked, sd=None)}]  # type: ignore[arg-type]
     table = values_of(rows, study.measure.primary)
-    base = rows[(rows["arm"] == BASELINE) & rows["status"].isin(MEASURED)]
+    base = rows[(rows["arm"] == BASELINE) & rows["status"].isin(REACHED_HORIZON)]
     mean = float(base[study.measure.primary].mean())
     pilots = pilot_sd(table, baseline=BASELINE, scale=metric.scale)
     return [

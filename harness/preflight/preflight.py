@@ -13,9 +13,9 @@ import torch
 from harness.data import Dataset, load
 from harness.errors import HarnessError
 from harness.models import matched_fraction
-from harness.models.cost import Cost
-from harness.preflight.arm_findings import Found, plan_of, trained
-from harness.preflight.busy_processes import Company
+from harness.models.cost import NetworkCost
+from harness.preflight.arm_findings import ArmFindings, plan_of, trained
+from harness.preflight.busy_processes import BusyProcesses
 from harness.preflight.duration import estimate, first_blocks
 from harness.preflight.facts.fact import Fact, Inspected
 from harness.preflight.facts.facts import facts
@@ -88,7 +88,7 @@ def preflight(
     Raises:
         HarnessError: The data is missing or broken, or a metric cannot be computed on it.
     """
-    company = Company(workers) if measure_speed else None
+    company = BusyProcesses(workers) if measure_speed else None
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -125,11 +125,11 @@ def _with_data(arms: Sequence[Arm], cache: Path | None) -> list[tuple[Arm, Datas
     return pairs
 
 
-def _built(arm: Arm, data: Dataset) -> Found:
-    return Found(arm, Shape(len(data.styles), data.paired), data)
+def _built(arm: Arm, data: Dataset) -> ArmFindings:
+    return ArmFindings(arm, Shape(len(data.styles), data.paired), data)
 
 
-def _inspect(study: Study, found: Sequence[Found]) -> None:
+def _inspect(study: Study, found: Sequence[ArmFindings]) -> None:
     """Build every arm at its real size: shapes, costs, matched weights, and what is confounded."""
     networks = Networks()
     baseline = found[0]
@@ -148,7 +148,7 @@ def _inspect(study: Study, found: Sequence[Found]) -> None:
             one.confounded = _confounding(one.size, baseline.size, study.confounded_above)
 
 
-def _confounding(arm: Cost, baseline: Cost, above: float) -> str | None:
+def _confounding(arm: NetworkCost, baseline: NetworkCost, above: float) -> str | None:
     """Return which figures differ by more than a share of the baseline's, or None."""
     words = {
         "parameters_g": "parameters of the generator",
@@ -164,7 +164,7 @@ def _confounding(arm: Cost, baseline: Cost, above: float) -> str | None:
     return "; ".join(parts) or None
 
 
-def _compare(study: Study, found: Sequence[Found]) -> None:
+def _compare(study: Study, found: Sequence[ArmFindings]) -> None:
     """Look for arms that compute the same as the baseline, or as another arm."""
     baseline = found[0]
     if baseline.size is None or baseline.pair is None:
@@ -175,7 +175,7 @@ def _compare(study: Study, found: Sequence[Found]) -> None:
     steps = sample_steps(study.training.steps)
     base_answers: Tensors = {}
     base_course: Tensors = {}
-    seen: dict[str, Found] = {}
+    seen: dict[str, ArmFindings] = {}
     for one in found:
         if one.pair is None or one.arm.control in ("a/a", "one-ulp"):
             continue
@@ -223,7 +223,7 @@ def _failure(settings: TrialSettings, shape: Shape) -> str | None:
     return None
 
 
-def _same_course(one: Found, twin: Found, factor: int, steps: Sequence[int]) -> bool:
+def _same_course(one: ArmFindings, twin: ArmFindings, factor: int, steps: Sequence[int]) -> bool:
     """Return whether two arms with equal answers are trained alike too."""
     changed = changed_settings(one.arm.settings, twin.arm.settings)
     if any(path.startswith(NOT_COMPARED) for path in changed - {"data.augment"}):
@@ -259,7 +259,7 @@ def _rounding_in_words(arm: TrialSettings, baseline: TrialSettings, shape: Shape
     return "; in float32 too" if gap == 0 else f"; in float32 rounding leaves differences of up to {gap:.1g}"
 
 
-def _facts(found: Sequence[Found]) -> tuple[Fact, ...]:
+def _facts(found: Sequence[ArmFindings]) -> tuple[Fact, ...]:
     baseline = found[0]
     if baseline.size is None:
         return ()

@@ -8,7 +8,7 @@ from typing import Any, cast
 from harness.study.settings import Settings, TrialSettings
 
 
-class Watched:
+class ReadRecorder:
     """Settings that note the dotted path of each value that is read from them."""
 
     def __init__(self, settings: Settings, read: set[str], path: str = "") -> None:
@@ -23,14 +23,14 @@ class Watched:
         value = getattr(self._settings, name)
         path = f"{self._path}{name}"
         if isinstance(value, Settings):
-            return Watched(value, self._read, f"{path}.")
+            return ReadRecorder(value, self._read, f"{path}.")
         self._read.add(path)
         return value
 
 
 def watched(settings: TrialSettings, read: set[str]) -> TrialSettings:
     """Return settings that behave alike and add to `read` every dotted setting that is looked at."""
-    return cast("TrialSettings", Watched(settings, read))
+    return cast("TrialSettings", ReadRecorder(settings, read))
 
 
 def changed_settings(arm: TrialSettings, baseline: TrialSettings) -> frozenset[str]:

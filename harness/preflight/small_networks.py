@@ -7,10 +7,17 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from harness.models import Pair, build_network
+from harness.models import NetworkPair, build_network
 from harness.models.contract import Conditions, Generated
-from harness.models.cost import Cost, Work, conditions_for, cost_of, work
-from harness.study.settings import DcganDiscriminator, DcganGenerator, Settings, TrialSettings, UNet, Zi2ziDiscriminator
+from harness.models.cost import NetworkCost, Work, conditions_for, cost_of, work
+from harness.study.settings import (
+    DcganDiscriminatorSettings,
+    DcganGeneratorSettings,
+    Settings,
+    TrialSettings,
+    UNetSettings,
+    Zi2ziDiscriminatorSettings,
+)
 
 
 @dataclass(frozen=True)
@@ -28,13 +35,13 @@ class Networks:
         self._built: dict[tuple[str, ...], nn.Module] = {}
         self._work_done: dict[tuple[int, tuple[tuple[int, ...], ...]], Work] = {}
 
-    def pair(self, settings: TrialSettings, shape: Shape, streams: str) -> Pair:
+    def pair(self, settings: TrialSettings, shape: Shape, streams: str) -> NetworkPair:
         """Return both networks of an arm with the initial weights of a block.
 
         Raises:
             ValueError: The settings do not fit together.
         """
-        return Pair(*(self._network(net, settings, shape, streams) for net in ("generator", "discriminator")))
+        return NetworkPair(*(self._network(net, settings, shape, streams) for net in ("generator", "discriminator")))
 
     def _network(self, net: str, settings: TrialSettings, shape: Shape, streams: str) -> nn.Module:
         group = cast("Settings", getattr(settings, net)).model_dump_json()
@@ -44,7 +51,7 @@ class Networks:
             self._built[key] = build_network(net, settings, styles=shape.styles, block=streams)
         return self._built[key]
 
-    def cost(self, pair: Pair, settings: TrialSettings, shape: Shape) -> Cost:
+    def cost(self, pair: NetworkPair, settings: TrialSettings, shape: Shape) -> NetworkCost:
         """Return the size and work of a pair, per image.
 
         Raises:
@@ -76,7 +83,7 @@ SMALL_MACS, SMALL_PARAMETERS = 4_000_000, 400_000
 """Multiply-adds per image and parameters of networks small enough to be compared within a second or so."""
 
 
-def shrinking(size: Cost) -> int:
+def shrinking(size: NetworkCost) -> int:
     """Return the power of two by which widths are divided so that networks of this cost become small."""
     factor = 1
     while (
@@ -98,19 +105,19 @@ def shrunk(settings: TrialSettings, factor: int) -> TrialSettings:
             update={"batch_size": min(settings.training.batch_size, 4), "precision": "float32"}
         )
     }
-    if isinstance(g, UNet):
+    if isinstance(g, UNetSettings):
         changes["generator"] = g.model_copy(
             update={"channels": max(1, g.channels // factor), "style_channels": _divided(g.style_channels, factor)}
         )
-    elif isinstance(g, DcganGenerator):
+    elif isinstance(g, DcganGeneratorSettings):
         changes["generator"] = g.model_copy(update={"channels": max(1, g.channels // factor)})
-    if isinstance(d, Zi2ziDiscriminator):
+    if isinstance(d, Zi2ziDiscriminatorSettings):
         final = d.final_conv.model_copy(update={"in_channels": _divided(d.final_conv.in_channels, factor)})
         update = {name: _divided(getattr(d, name), factor) for name in ("final_channels", "head_channels")}
         changes["discriminator"] = d.model_copy(
             update={"channels": max(1, d.channels // factor), "final_conv": final, **update}
         )
-    elif isinstance(d, DcganDiscriminator):
+    elif isinstance(d, DcganDiscriminatorSettings):
         changes["discriminator"] = d.model_copy(update={"channels": max(1, d.channels // factor)})
     return settings.model_copy(update=changes)
 

@@ -15,9 +15,9 @@ from torch.nn import functional as F
 
 from harness.data import Dataset
 from harness.metrics import Evaluation, measure, to_unit_range
-from harness.models import Conditions, Pair
-from harness.models.cost import Cost
-from harness.study.study import Measure
+from harness.models import Conditions, NetworkPair
+from harness.models.cost import NetworkCost
+from harness.study.study import MeasureSettings
 from harness.trial.training import Trainer, train
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ SAMPLE, DRAWN = 128, 8
 
 
 @dataclass(frozen=True)
-class Pace:
+class StepTiming:
     """Seconds of one training step."""
 
     seconds: float
@@ -43,7 +43,7 @@ class Pace:
     """Measured, or worked out."""
 
 
-def step_multiply_adds(settings: TrialSettings, size: Cost) -> float:
+def step_multiply_adds(settings: TrialSettings, size: NetworkCost) -> float:
     """Return the multiply-adds of one training step: a backward pass counts as two forward passes."""
     t = settings.training
     generated = t.discriminator_steps * size.macs_g + (t.generator_steps - 1) * size.macs_g
@@ -63,8 +63,8 @@ def multiply_adds_per_second() -> float:
 
 
 def step_paces(
-    arms: Mapping[str, tuple[TrialSettings, Pair, Cost, Dataset]], *, device: str = "cpu"
-) -> tuple[dict[str, Pace], dict[str, str]]:
+    arms: Mapping[str, tuple[TrialSettings, NetworkPair, NetworkCost, Dataset]], *, device: str = "cpu"
+) -> tuple[dict[str, StepTiming], dict[str, str]]:
     """Time real training steps of each arm, in turn, so that a disturbance meets all arms alike.
 
     Args:
@@ -75,7 +75,7 @@ def step_paces(
         The pace of each arm, and why the first step of others fails.
     """
     rate = multiply_adds_per_second()
-    found: dict[str, Pace] = {}
+    found: dict[str, StepTiming] = {}
     failures: dict[str, str] = {}
     times: dict[str, list[float]] = {}
     for turn, (name, (settings, pair, size, data)) in itertools.product(range(PASSES), arms.items()):
@@ -91,29 +91,31 @@ def step_paces(
         except (ValueError, RuntimeError) as error:
             failures[name] = f"the first training step fails: {str(error).splitlines()[0]}"
     measured = {
-        name: Pace(statistics.median(values), "measured") for name, values in times.items() if name not in failures
+        name: StepTiming(statistics.median(values), "measured")
+        for name, values in times.items()
+        if name not in failures
     }
     return found | measured, failures
 
 
-def _slow_pace(settings: TrialSettings, pair: Pair, data: Dataset, device: str, expected: float) -> Pace:
+def _slow_pace(settings: TrialSettings, pair: NetworkPair, data: Dataset, device: str, expected: float) -> StepTiming:
     """Work out the seconds of a long step from steps on fewer images."""
     whole = settings.training.batch_size
     least = expected * FEW / whole
     if least > ENDLESS_STEP:
-        return Pace(expected, "worked out from multiply-adds")
+        return StepTiming(expected, "worked out from multiply-adds")
     if least > SLOW_STEP:
         (seconds,) = _timed(settings, pair, data, device, batch=FEW, warm_up=0, steps=1)
-        return Pace(seconds * whole / FEW, f"measured on {FEW} images of {whole}")
+        return StepTiming(seconds * whole / FEW, f"measured on {FEW} images of {whole}")
     more = min(whole, max(2 * FEW, round(whole * SLOW_STEP / expected)))
     little, much = (min(_timed(settings, pair, data, device, batch=n, warm_up=1, steps=TIMED)) for n in (FEW, more))
     each = (much - little) / (more - FEW) if much > little else much / more
-    return Pace(much + each * (whole - more), f"measured on {FEW} and {more} images of {whole}")
+    return StepTiming(much + each * (whole - more), f"measured on {FEW} and {more} images of {whole}")
 
 
 def _timed(
     settings: TrialSettings,
-    pair: Pair,
+    pair: NetworkPair,
     data: Dataset,
     device: str,
     *,
@@ -127,7 +129,7 @@ def _timed(
         update["batch_size"] = batch
     settings = settings.model_copy(update={"training": settings.training.model_copy(update=update)})
     layout = torch.channels_last if settings.training.channels_last else torch.contiguous_format
-    copies = Pair(*(copy.deepcopy(net).to(device).to(memory_format=layout) for net in pair.networks().values()))
+    copies = NetworkPair(*(copy.deepcopy(net).to(device).to(memory_format=layout) for net in pair.networks().values()))
     training = train(Trainer(copies, settings, data.train, block="preflight"), log_every=settings.training.steps + 1)
     clock = clock_of(device)
     times = []
@@ -155,7 +157,7 @@ class Evaluating:
     each: float
 
 
-def evaluating(plan: Measure, data: Dataset, generator: torch.nn.Module, latent: int | None) -> Evaluating:
+def evaluating(plan: MeasureSettings, data: Dataset, generator: torch.nn.Module, latent: int | None) -> Evaluating:
     """Time an evaluation on a part of the held-out images, and scale it to all of them.
 
     Raises:

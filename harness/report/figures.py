@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from harness.metrics.catalogue import metric_named
 from harness.report.table import TIMES
-from harness.results.schema import MEASURED
+from harness.results.schema import REACHED_HORIZON
 from harness.statistics import Analysis, Contrast
 from harness.study.study import BASELINE
-from harness.verdicts.judge import Findings
+from harness.verdicts.judge import StudyVerdicts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -129,7 +129,7 @@ def _label_changes(axes: Axes, analysis: Analysis, limit: float) -> None:
     )
 
 
-def paired(findings: Findings, trials: pd.DataFrame) -> str | None:
+def paired(findings: StudyVerdicts, trials: pd.DataFrame) -> str | None:
     """Return each block as a line from baseline to arm, a panel per contrast; None without a pair."""
     analysis = findings.primary
     if analysis is None or not any(c.n for c in analysis.contrasts):
@@ -137,7 +137,7 @@ def paired(findings: Findings, trials: pd.DataFrame) -> str | None:
     every = [c for c in analysis.contrasts if c.n]
     clearest = sorted(every, key=lambda c: math.inf if c.p_value is None else c.p_value)[:MOST_PANELS]
     contrasts = [c for c in every if c in clearest]
-    rows = trials[trials["status"].isin(MEASURED)]
+    rows = trials[trials["status"].isin(REACHED_HORIZON)]
     values = rows.dropna(subset=[analysis.metric]).set_index(["block", "arm"])[analysis.metric].unstack("arm")
     figure, panels = _figure(len(contrasts), PANELS, width=3.6 if len(contrasts) == 1 else 3.1, height=3.1, share=True)
     for axes, c in zip(panels, contrasts, strict=False):
@@ -164,7 +164,7 @@ def _spaced(rows: pd.DataFrame, panels: int) -> pd.DataFrame:
     return rows.iloc[:: math.ceil(len(rows) / most)] if len(rows) > most else rows
 
 
-def interactions(findings: Findings) -> str | None:
+def interactions(findings: StudyVerdicts) -> str | None:
     """Return the mean at each pair of levels, a panel per pair of axes; None for designs that are not factorial."""
     found = findings.effects
     if found is None or not found.interaction_plot:
@@ -189,7 +189,7 @@ def interactions(findings: Findings) -> str | None:
     return _svg(figure, "interactions", f"{found.metric} at each pair of levels of two axes")
 
 
-def course(findings: Findings, trials: pd.DataFrame, measurements: pd.DataFrame) -> str | None:
+def course(findings: StudyVerdicts, trials: pd.DataFrame, measurements: pd.DataFrame) -> str | None:
     """Return each metric over steps: thin lines for trials, thick for an arm's mean; None without measurements."""
     values = measurements[["trial_id", "step", "metric", "value", "floor"]].dropna(subset=["value"])
     rows = values.merge(trials[["trial_id", "arm"]], on="trial_id")

@@ -10,11 +10,11 @@ from typing import Any
 from harness.report.samples import Samples
 from harness.report.table import NONE, Table
 from harness.report.verdict_tables import MEANINGS, headline, in_words, tally
-from harness.verdicts.judge import Findings
+from harness.verdicts.judge import StudyVerdicts
 
 
 def page(
-    findings: Findings,
+    findings: StudyVerdicts,
     *,
     answer: Sequence[Table],
     rest: Sequence[Table],

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from harness.report.table import short
 from harness.results.store import Store
-from harness.verdicts.judge import Findings
+from harness.verdicts.judge import StudyVerdicts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,7 +45,7 @@ class Samples:
     strips: tuple[Strip, ...]
 
 
-def samples(findings: Findings, store: Store, trials: pd.DataFrame) -> Samples | None:
+def samples(findings: StudyVerdicts, store: Store, trials: pd.DataFrame) -> Samples | None:
     """Return strips of the first block that has most arms' pictures; None where there are none."""
     arms = [arm.name for arm in findings.arms if arm.control is None]
     there = {path.stem for path in store.samples.glob("*.png")}

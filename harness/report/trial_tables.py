@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 from harness.metrics.catalogue import metric_named
 from harness.report.table import NONE, Table, count, duration, joined, large, share, short, spread, times, two
 from harness.study.design import short_names
-from harness.verdicts.judge import ArmSummary, Findings
+from harness.verdicts.judge import ArmSummary, StudyVerdicts
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def arm_table(findings: Findings, trials: pd.DataFrame) -> Table:
+def arm_table(findings: StudyVerdicts, trials: pd.DataFrame) -> Table:
     """Return each arm: levels, size, cost, matching, statuses and its mean of the primary metric."""
     study, axes = findings.study, short_names(findings.study.axes)
     primary = metric_named(study.measure.primary)
@@ -98,7 +98,7 @@ def _null(value: Any) -> bool:
     return bool(pd.isna(value))
 
 
-def floor_table(findings: Findings, trials: pd.DataFrame, measurements: pd.DataFrame) -> Table | None:
+def floor_table(findings: StudyVerdicts, trials: pd.DataFrame, measurements: pd.DataFrame) -> Table | None:
     """Return, beside each metric that has one, its floor: real images against other real images; None without any."""
     study = findings.study
     horizon = study.measure.steps(study.training.steps)[-1]
@@ -155,7 +155,7 @@ PROVENANCE = (
 )
 
 
-def provenance_table(findings: Findings, trials: pd.DataFrame) -> Table:
+def provenance_table(findings: StudyVerdicts, trials: pd.DataFrame) -> Table:
     """Return what computed the rows: versions, digests, machine; a value for each where trials differ."""
     study = findings.study
     rows = [

@@ -9,7 +9,7 @@ from harness.report.table import NONE, Table, joined, ratio, share, short, times
 from harness.statistics import Analysis, Contrast, Verdict
 from harness.statistics.number_format import between, change, p_text
 from harness.statistics.sentences import effect_rows, effect_sentences
-from harness.verdicts.judge import Findings
+from harness.verdicts.judge import StudyVerdicts
 
 MEANINGS: tuple[tuple[Verdict, str], ...] = (
     (Verdict.HELPS, "better: the whole interval lies on that side of no difference, and is not confined to the margin"),
@@ -23,7 +23,7 @@ MEANINGS: tuple[tuple[Verdict, str], ...] = (
 """Every verdict in one line, in the order in which tables list them."""
 
 
-def headline(findings: Findings) -> str:
+def headline(findings: StudyVerdicts) -> str:
     """Return what the study found in one sentence; several contrasts are counted by verdict."""
     analysis = findings.primary
     if analysis is None or not analysis.contrasts:
@@ -41,7 +41,7 @@ def headline(findings: Findings) -> str:
     return lead
 
 
-def in_words(findings: Findings) -> list[str]:
+def in_words(findings: StudyVerdicts) -> list[str]:
     """Return the sentence of each contrast, without the costs, which have a table of their own."""
     contrasts = findings.primary.contrasts if findings.primary is not None else ()
     told = [c.sentence.split(" Cost: ")[0] for c in contrasts]
@@ -51,7 +51,7 @@ def in_words(findings: Findings) -> list[str]:
     return told
 
 
-def tally(findings: Findings) -> tuple[tuple[str, int], ...]:
+def tally(findings: StudyVerdicts) -> tuple[tuple[str, int], ...]:
     """Return how many contrasts came to each verdict, in the usual order, without those that none came to."""
     contrasts = findings.primary.contrasts if findings.primary is not None else ()
     counts = Counter(c.verdict for c in contrasts)
@@ -177,7 +177,7 @@ def cost_table(analysis: Analysis) -> Table | None:
     )
 
 
-def effect_table(findings: Findings) -> Table | None:
+def effect_table(findings: StudyVerdicts) -> Table | None:
     """Return main effects and interactions of a factorial study; None for other designs."""
     found = findings.effects
     if found is None:
@@ -200,7 +200,7 @@ def effect_table(findings: Findings) -> Table | None:
     ).without_empty(1)
 
 
-def exploratory_table(findings: Findings) -> Table | None:
+def exploratory_table(findings: StudyVerdicts) -> Table | None:
     """Return the contrasts of all other metrics; None where there are none."""
     rows = [
         (
@@ -234,7 +234,7 @@ def exploratory_table(findings: Findings) -> Table | None:
     ).without_empty(7)
 
 
-def claim_table(findings: Findings) -> Table | None:
+def claim_table(findings: StudyVerdicts) -> Table | None:
     """Return what became of each claim; None where the study has none."""
     rows = tuple(
         (s.claim.id, s.claim.quote, s.claim.arm, s.metric, s.claim.expect, s.verdict or NONE, s.outcome)
@@ -253,7 +253,7 @@ def claim_table(findings: Findings) -> Table | None:
     )
 
 
-def control_table(findings: Findings) -> Table | None:
+def control_table(findings: StudyVerdicts) -> Table | None:
     """Return what each control found; None where the study has none."""
     said = {True: "passed", False: "FAILED", None: "too few blocks"}
     rows = tuple(

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from harness.report.samples import Samples
     from harness.report.table import Table
     from harness.results.store import Store
-    from harness.verdicts.judge import Findings
+    from harness.verdicts.judge import StudyVerdicts
 
 __all__ = ["document", "write"]
 
 
-def write(findings: Findings, store: Store, folder: Path | None = None) -> dict[str, Path]:
+def write(findings: StudyVerdicts, store: Store, folder: Path | None = None) -> dict[str, Path]:
     """Write `report.html`, `report.md`, `report.tex` and `report.json`, each whole, and return their paths by ending.
 
     Args:
@@ -61,7 +61,7 @@ def write(findings: Findings, store: Store, folder: Path | None = None) -> dict[
     return {ending: to / f"report.{ending}" for ending in written}
 
 
-def document(findings: Findings) -> dict[str, Any]:
+def document(findings: StudyVerdicts) -> dict[str, Any]:
     """Return all findings as JSON's own types, null where there is no number: the document of ``compare`` and more.
 
     The primary metric's `contrasts` and what they mean stand at the top, as ``compare --json`` has them; further
@@ -110,7 +110,7 @@ class _Tables:
     rest: tuple[Table, ...]
 
 
-def _tables(findings: Findings, trials: Any, measurements: Any) -> _Tables:
+def _tables(findings: StudyVerdicts, trials: Any, measurements: Any) -> _Tables:
     from harness.report import trial_tables as rows
     from harness.report import verdict_tables as verdicts
 
@@ -130,7 +130,7 @@ def _tables(findings: Findings, trials: Any, measurements: Any) -> _Tables:
     return _Tables(*(tuple(table for table in part if table is not None) for part in (answer, rest)))
 
 
-def _markdown(findings: Findings, tables: _Tables, pictures: Samples | None, folder: Path) -> str:
+def _markdown(findings: StudyVerdicts, tables: _Tables, pictures: Samples | None, folder: Path) -> str:
     from harness.report.samples import relative
     from harness.report.verdict_tables import headline, in_words
 

@@ -10,7 +10,7 @@ Type = Literal["string", "int64", "double", "bool", "timestamp"]
 Row = dict[str, Any]
 
 STATUSES = ("complete", "diverged", "collapsed", "failed", "timeout", "oom")
-MEASURED = frozenset({"complete", "collapsed"})
+REACHED_HORIZON = frozenset({"complete", "collapsed"})
 """Statuses of trials that reached the horizon: their metrics have values."""
 
 
@@ -26,7 +26,7 @@ class Column:
     """Depends on the machine's pace: not equal between two computations of one trial."""
 
 
-TRIALS = (
+TRIAL_COLUMNS = (
     Column("study", "string", "name of the study"),
     Column("study_hash", "string", "digest of all settings that rows depend on"),
     Column("trial_id", "string", "key of the trial, in all tables"),
@@ -63,7 +63,7 @@ TRIALS = (
     ),
 )
 
-MEASUREMENTS = (
+MEASUREMENT_COLUMNS = (
     Column("trial_id", "string", "key of the trial"),
     Column("step", "int64", "steps of training done"),
     Column("metric", "string", "name of the metric"),
@@ -121,17 +121,17 @@ class TrialRows:
 def trial_columns(axes: Sequence[str], metrics: Sequence[str]) -> tuple[Column, ...]:
     """Return the columns of `trials`: the fixed ones, a level per axis, and a final value per metric."""
     return (
-        *TRIALS[:5],
+        *TRIAL_COLUMNS[:5],
         *(Column(f"arm_{axis}", "string", f"name of the arm's level of {axis}") for axis in axes),
-        *TRIALS[5:9],
+        *TRIAL_COLUMNS[5:9],
         *(Column(metric, "double", f"final value of {metric}, at the horizon") for metric in metrics),
-        *TRIALS[9:],
+        *TRIAL_COLUMNS[9:],
     )
 
 
 def comparable(row: Row) -> Row:
     """Return a trial's row without the columns that depend on the machine's pace."""
-    timing = {column.name for column in TRIALS if column.timing}
+    timing = {column.name for column in TRIAL_COLUMNS if column.timing}
     return {name: value for name, value in row.items() if name not in timing}
 
 
@@ -151,7 +151,7 @@ def schema_text() -> str:
             "…", "double", "losses by part, logits, accuracies, gradient norms, singular values by layer, diversity …"
         ),
     )
-    tables = {"trials": trial_columns(("<axis>",), ("<metric>",)), "measurements": MEASUREMENTS, "signals": signals}
+    tables = {"trials": trial_columns(("<axis>",), ("<metric>",)), "measurements": MEASUREMENT_COLUMNS, "signals": signals}
     for name, columns in tables.items():
         rows = [
             f"| `{c.name}`{' *' if c.timing else ''} | {c.type} | {c.meaning}{f' ({c.unit})' if c.unit else ''} |"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import StoreError
 from harness.results.parquet_cache import Folder
 from harness.results.remote import Remote, is_uri, working_copy
-from harness.results.schema import MEASUREMENTS, ArmPlan, Column, Row, TrialRows, trial_columns
+from harness.results.schema import MEASUREMENT_COLUMNS, ArmPlan, Column, Row, TrialRows, trial_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -179,7 +179,7 @@ class Store:
             self.write_file(f"samples/{trial_id if name == 'generated' else name}.png", picture)
         signals = [{"trial_id": trial_id, **row} for row in rows.signals]
         self._write("signals", trial_id, signals, _signal_columns(signals))
-        self._write("measurements", trial_id, rows.measurements, MEASUREMENTS)
+        self._write("measurements", trial_id, rows.measurements, MEASUREMENT_COLUMNS)
         self._write("trials", trial_id, [rows.trial], trial_columns(axes, metrics))
 
     def _write(self, table: str, name: str, rows: Sequence[Row], columns: Sequence[Column]) -> None:
@@ -276,7 +276,7 @@ class Store:
         else:
             found = files.read(stamps)
             if found is None:
-                columns = MEASUREMENTS if table == "measurements" else trial_columns((), ())
+                columns = MEASUREMENT_COLUMNS if table == "measurements" else trial_columns((), ())
                 return pd.DataFrame(columns=[column.name for column in columns])
             frame = found.to_pandas()
             if table == "trials":

@@ -142,7 +142,7 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
+class CostRatio:
     """One cost beside quality, such as parameters or seconds per step: medians over trials."""
 
     name: str
@@ -198,7 +198,7 @@ class Contrast:
     spread: Spread
     sensitivity: Sensitivity
     look: Look
-    costs: tuple[Cost, ...] = ()
+    costs: tuple[CostRatio, ...] = ()
     reason: str | None = None
     """Why the verdict is not what the interval alone would say."""
     sentence: str = ""

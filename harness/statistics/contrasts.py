@@ -20,7 +20,7 @@ from harness.statistics.analysis import (
     Analysis,
     BetterIn,
     Contrast,
-    Cost,
+    CostRatio,
     Equivalence,
     Failures,
     FoldChange,
@@ -31,7 +31,7 @@ from harness.statistics.analysis import (
     WorstRank,
     known,
 )
-from harness.statistics.paired_blocks import Blocks, Floats, Pairs, baseline_mean, blocks_of, label
+from harness.statistics.paired_blocks import Blocks, Floats, PairedBlocks, baseline_mean, blocks_of, label
 from harness.statistics.stopping import DECIDED, Reading
 from harness.statistics.verdict_rule import Better, Margin, Scale, Verdict
 
@@ -57,7 +57,7 @@ class _Question:
         """Half-width of the margin times a factor, on the scale of the analysis."""
         return None if self.margin is None else self.margin.times(factor).on(self.scale, self.margin_base)
 
-    def read(self, pairs: Pairs) -> Reading:
+    def read(self, pairs: PairedBlocks) -> Reading:
         """Return the reading by the rule that the question asks for."""
         if self.looks is None:
             return stopping.read_fixed(pairs, self.alpha, self.width(), self.better)
@@ -239,11 +239,11 @@ def _agree(reading: Reading, p_flip: float) -> bool | None:
     return (reading.summary.p <= p) == (p_flip <= p)
 
 
-def _costs(asked: _Question, arm: str) -> tuple[Cost, ...]:
+def _costs(asked: _Question, arm: str) -> tuple[CostRatio, ...]:
     costs = []
     for name, by_arm in asked.costs.items():
         a, b = by_arm.get(arm), by_arm.get(asked.baseline)
-        costs.append(Cost(name, a, b, a / b if a is not None and b else None))
+        costs.append(CostRatio(name, a, b, a / b if a is not None and b else None))
     return tuple(costs)
 
 
@@ -271,7 +271,7 @@ def _adjusted(contrasts: list[Contrast], readings: list[Reading], blocks: Blocks
 def _given(asked: _Question, arm: str, verdict: Verdict, reason: str) -> Contrast:
     nothing = np.empty(0)
     none = np.empty(0, dtype=bool)
-    pairs = Pairs(nothing, nothing, none, none, np.empty(0, dtype=np.int64), 0)
+    pairs = PairedBlocks(nothing, nothing, none, none, np.empty(0, dtype=np.int64), 0)
     empty = _contrast(asked, arm, stopping.read_fixed(pairs, asked.alpha, None, asked.better))
     return replace(
         empty,

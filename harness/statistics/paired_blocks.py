@@ -24,7 +24,7 @@ FINE_WORDS = frozenset({"false", "no", "0", "", "complete", "ok"})
 
 
 @dataclass(frozen=True, slots=True)
-class Pairs:
+class PairedBlocks:
     """The blocks in which an arm and the baseline both have a row, in block order; arrays of shape (blocks,)."""
 
     arm: Floats
@@ -37,10 +37,10 @@ class Pairs:
     missing: int
     """Blocks of the whole table without a row of one of the two."""
 
-    def first(self, count: int) -> Pairs:
+    def first(self, count: int) -> PairedBlocks:
         """Return the first `count` pairs; blocks that come after the last of them do not count as missing."""
         missing = int(self.missing_before[:count][-1]) if len(self.missing_before[:count]) else 0
-        return Pairs(
+        return PairedBlocks(
             self.arm[:count],
             self.baseline[:count],
             self.arm_failed[:count],
@@ -85,11 +85,11 @@ class Blocks:
         """Return the column of an arm."""
         return self.arms.index(arm)
 
-    def pairs(self, arm: str, baseline: str) -> Pairs:
+    def pairs(self, arm: str, baseline: str) -> PairedBlocks:
         """Return the blocks in which both arms have a row."""
         a, b = self.column(arm), self.column(baseline)
         both = self.present[:, a] & self.present[:, b]
-        return Pairs(
+        return PairedBlocks(
             self.values[both, a],
             self.values[both, b],
             self.failed[both, a],

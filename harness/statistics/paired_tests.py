@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from harness.statistics.analysis import WorstRank
-from harness.statistics.paired_blocks import Bools, Floats, Pairs
+from harness.statistics.paired_blocks import Bools, Floats, PairedBlocks
 from harness.statistics.verdict_rule import Better
 
 EXACT_UP_TO = 20
@@ -66,7 +66,7 @@ class Summary:
         return self.mean - reach, self.mean + reach
 
 
-def summarise(pairs: Pairs) -> Summary:
+def summarise(pairs: PairedBlocks) -> Summary:
     """Return count, mean and standard deviation of the differences."""
     d = pairs.differences
     if len(d) == 0:
@@ -176,7 +176,7 @@ def tost(summary: Summary, margin: float) -> float:
     return float(max(above, below))
 
 
-def correlation(pairs: Pairs) -> tuple[float, float]:
+def correlation(pairs: PairedBlocks) -> tuple[float, float]:
     """Return the correlation between arm and baseline over blocks, and the variance-reduction factor of pairing.
 
     The factor is (s_a^2 + s_b^2) / s_d^2: how many times more blocks an unpaired comparison would need; below 1 pairing
@@ -194,7 +194,7 @@ def _spread(values: Floats) -> bool:
     return bool(np.ptp(values) > SAME * np.max(np.abs(values)))
 
 
-def pitman_morgan(pairs: Pairs) -> tuple[float, float, float]:
+def pitman_morgan(pairs: PairedBlocks) -> tuple[float, float, float]:
     """Return both standard deviations (arm, baseline) over blocks and the p value that they are equal.
 
     The correlation of sums and differences is 0 exactly when the two variances are equal (Pitman 1939; Morgan 1939), so
@@ -209,7 +209,7 @@ def pitman_morgan(pairs: Pairs) -> tuple[float, float, float]:
     return sd_a, sd_b, float(stats.pearsonr(a + b, a - b).pvalue)
 
 
-def mcnemar(pairs: Pairs) -> tuple[int, int, float]:
+def mcnemar(pairs: PairedBlocks) -> tuple[int, int, float]:
     """Return blocks in which only the arm failed, only the baseline failed, and the exact two-sided p value.
 
     Exact McNemar test on the discordant blocks; without any, p is 1.
@@ -221,7 +221,7 @@ def mcnemar(pairs: Pairs) -> tuple[int, int, float]:
     return arm_only, baseline_only, float(stats.binomtest(arm_only, arm_only + baseline_only, 0.5).pvalue)
 
 
-def worst_ranked(pairs: Pairs, better: Better) -> WorstRank:
+def worst_ranked(pairs: PairedBlocks, better: Better) -> WorstRank:
     """Compare arm and baseline with failed trials ranked worse than every value.
 
     A block in which one of the two failed gets a difference larger than all finite ones; one in which both failed is a

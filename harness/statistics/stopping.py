@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from harness.statistics import group_sequential as looking
 from harness.statistics import paired_tests as paired
 from harness.statistics.analysis import Look, known
-from harness.statistics.paired_blocks import Pairs
+from harness.statistics.paired_blocks import PairedBlocks
 from harness.statistics.paired_tests import Summary
 from harness.statistics.verdict_rule import Better, Verdict, classify
 
@@ -21,7 +21,7 @@ DECIDED = frozenset(Verdict) - {Verdict.INCONCLUSIVE}
 class Reading:
     """The pairs as one rule sees them: two intervals and the p value that tests have to reach."""
 
-    pairs: Pairs
+    pairs: PairedBlocks
     summary: Summary
     outer: tuple[float, float]
     inner: tuple[float, float]
@@ -54,7 +54,9 @@ class Reading:
         return verdict, reason
 
 
-def with_failures(verdict: Verdict, pairs: Pairs, nominal_p: float, better: Better) -> tuple[Verdict, str | None]:
+def with_failures(
+    verdict: Verdict, pairs: PairedBlocks, nominal_p: float, better: Better
+) -> tuple[Verdict, str | None]:
     """Return the verdict once failed trials are taken as outcomes, and the reason if they changed it.
 
     Only blocks in which just one of the two failed matter. Then the exact test with failures ranked worst guards every
@@ -90,7 +92,7 @@ def _equal_differences(
 
 
 def _read(
-    pairs: Pairs, p_outer: float, p_inner: float
+    pairs: PairedBlocks, p_outer: float, p_inner: float
 ) -> tuple[Summary, tuple[float, float], tuple[float, float], str]:
     """Return summary and t intervals: two-sided `p_outer`, and one-sided `p_inner` on either side."""
     summary = paired.summarise(pairs)
@@ -99,7 +101,7 @@ def _read(
     return summary, summary.interval(p_outer), summary.interval(2 * p_inner), "t"
 
 
-def difference_p(pairs: Pairs, summary: Summary, better: Better) -> float:
+def difference_p(pairs: PairedBlocks, summary: Summary, better: Better) -> float:
     """Return the p value for a difference: the t test, or the sign flip when all differences are equal.
 
     Where just one of the two failed in some block it is that of the guarded rule of `with_failures`: the larger of the
@@ -115,7 +117,7 @@ def difference_p(pairs: Pairs, summary: Summary, better: Better) -> float:
     return max(1.0 if ranked is None else ranked, p_failures if math.isnan(p) else min(p, p_failures))
 
 
-def read_fixed(pairs: Pairs, alpha: float, margin: float | None, better: Better) -> Reading:
+def read_fixed(pairs: PairedBlocks, alpha: float, margin: float | None, better: Better) -> Reading:
     """Return the reading for a number of blocks that was fixed in advance: t intervals of 1 - alpha and 1 - 2 alpha."""
     summary, outer, inner, kind = _read(pairs, alpha, alpha)
     look = Look("fixed", None, len(pairs.arm), None, None, 0, None)
@@ -123,7 +125,9 @@ def read_fixed(pairs: Pairs, alpha: float, margin: float | None, better: Better)
     return Reading(pairs, summary, outer, inner, kind, alpha, look, difference_p(pairs, summary, better), equal)
 
 
-def read_looks(pairs: Pairs, looks: tuple[int, ...], alpha: float, margin: float | None, better: Better) -> Reading:
+def read_looks(
+    pairs: PairedBlocks, looks: tuple[int, ...], alpha: float, margin: float | None, better: Better
+) -> Reading:
     """Return the reading at the look that decided, else at the last look reached, else beyond the schedule.
 
     At look k the first n_k blocks in which both arms have a row are analysed, and both intervals are the repeated
@@ -162,7 +166,7 @@ def read_looks(pairs: Pairs, looks: tuple[int, ...], alpha: float, margin: float
     return reading if len(pairs.arm) <= looks[-1] else read_anytime(pairs, alpha, margin)
 
 
-def read_anytime(pairs: Pairs, alpha: float, margin: float | None) -> Reading:
+def read_anytime(pairs: PairedBlocks, alpha: float, margin: float | None) -> Reading:
     """Return the reading of all blocks by the confidence sequence, which holds at whatever number one stops."""
     summary = paired.summarise(pairs)
     low, high = looking.anytime_interval(summary, alpha)

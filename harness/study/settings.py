@@ -52,7 +52,7 @@ class ImageSettings(Settings):
         return size
 
 
-class Glyphs(ImageSettings):
+class GlyphSettings(ImageSettings):
     """The same characters rendered from a source font and from target fonts."""
 
     kind: Literal["glyphs"] = "glyphs"
@@ -68,7 +68,7 @@ class Glyphs(ImageSettings):
     """zi2zi's augmentation of training pairs: joint enlargement by up to 5 %, random crop, occasional blur."""
 
 
-class Pairs(ImageSettings):
+class ImagePairSettings(ImageSettings):
     """zi2zi's own formats: a folder of LABEL_NUMBER.jpg|png pairs side by side, or its packed .obj files."""
 
     kind: Literal["pairs"] = "pairs"
@@ -78,7 +78,7 @@ class Pairs(ImageSettings):
     augment: Literal["none", "zi2zi"] = "none"
 
 
-class Images(ImageSettings):
+class ImageFolderSettings(ImageSettings):
     """A tree of image files without pairs: CelebA's folder, or anything that ImageFolder reads."""
 
     kind: Literal["images"] = "images"
@@ -90,14 +90,14 @@ class Images(ImageSettings):
     augment: Literal["none", "flip"] = "none"
 
 
-class Faces(ImageSettings):
+class FaceSettings(ImageSettings):
     """The 100 real faces of scikit-image's `lfw_subset`, 25 x 25 grey: a DCGAN study with no download."""
 
     kind: Literal["faces"] = "faces"
     augment: Literal["none", "flip"] = "none"
 
 
-class CustomData(ImageSettings):
+class CustomDataSettings(ImageSettings):
     """A user's own data set, `package.module:function`."""
 
     kind: Annotated[str, Field(pattern=DOOR)]
@@ -107,11 +107,11 @@ class CustomData(ImageSettings):
 
 
 DataSettings = Annotated[
-    Annotated[Glyphs, Tag("glyphs")]
-    | Annotated[Pairs, Tag("pairs")]
-    | Annotated[Images, Tag("images")]
-    | Annotated[Faces, Tag("faces")]
-    | Annotated[CustomData, Tag("custom")],
+    Annotated[GlyphSettings, Tag("glyphs")]
+    | Annotated[ImagePairSettings, Tag("pairs")]
+    | Annotated[ImageFolderSettings, Tag("images")]
+    | Annotated[FaceSettings, Tag("faces")]
+    | Annotated[CustomDataSettings, Tag("custom")],
     Discriminator(_kind),
 ]
 
@@ -122,7 +122,7 @@ Activation = Literal["leaky_relu", "relu"]
 Init = Literal["normal", "kaiming", "default"]
 
 
-class Innermost(Settings):
+class InnermostSettings(Settings):
     """The innermost level of the U-Net (post 003)."""
 
     down_stride: Literal[1, 2] = 2
@@ -131,7 +131,7 @@ class Innermost(Settings):
     """How the map meets its skip when strides changed its size: not at all, bilinear, or upsample layer and conv."""
 
 
-class UNet(Settings):
+class UNetSettings(Settings):
     """zi2zi's U-Net with a style embedding at the bottleneck."""
 
     kind: Literal["unet"] = "unet"
@@ -145,7 +145,7 @@ class UNet(Settings):
     up_activation: Activation = "relu"
     dropout: Share = 0.5
     """On the up path of the levels between the innermost and the one of 4 times the channels."""
-    innermost: Innermost = Innermost()
+    innermost: InnermostSettings = InnermostSettings()
     upsampling: Literal["transposed", "resize", "pixel_shuffle"] = "transposed"
     refine: Flag = False
     """A 3x3 convolution after each up-sampling."""
@@ -154,7 +154,7 @@ class UNet(Settings):
     init: Init = "normal"
 
 
-class DcganGenerator(Settings):
+class DcganGeneratorSettings(Settings):
     """DCGAN's generator (Radford 2015, arXiv:1511.06434) as in post 004."""
 
     kind: Literal["dcgan"] = "dcgan"
@@ -167,7 +167,7 @@ class DcganGenerator(Settings):
     init: Init = "normal"
 
 
-class CustomNetwork(Settings):
+class CustomNetworkSettings(Settings):
     """A user's own network, `package.module:function`."""
 
     kind: Annotated[str, Field(pattern=DOOR)]
@@ -177,12 +177,14 @@ class CustomNetwork(Settings):
 
 
 GeneratorSettings = Annotated[
-    Annotated[UNet, Tag("unet")] | Annotated[DcganGenerator, Tag("dcgan")] | Annotated[CustomNetwork, Tag("custom")],
+    Annotated[UNetSettings, Tag("unet")]
+    | Annotated[DcganGeneratorSettings, Tag("dcgan")]
+    | Annotated[CustomNetworkSettings, Tag("custom")],
     Discriminator(_kind),
 ]
 
 
-class Blur(Settings):
+class BlurSettings(Settings):
     """A fixed Gaussian blur in the discriminator (posts 000 and 002)."""
 
     position: Literal["none", "input", "hidden", "features", "output"] = "none"
@@ -194,7 +196,7 @@ class Blur(Settings):
     """Share of the training over which sigma shrinks to nothing; 0 keeps the blur throughout."""
 
 
-class FinalConv(Settings):
+class FinalConvSettings(Settings):
     """The discriminator's last convolution, onto one channel (post 000)."""
 
     kernel_size: Literal[0, 1, 3, 5] = 5
@@ -203,7 +205,7 @@ class FinalConv(Settings):
     """Channels it is built for; those of the map before it unless given (post 000 writes 1)."""
 
 
-class CommonDiscriminator(Settings):
+class CommonDiscriminatorSettings(Settings):
     """What the built-in discriminators have in common."""
 
     channels: Count = 64
@@ -211,11 +213,11 @@ class CommonDiscriminator(Settings):
     activation: Activation = "leaky_relu"
     spectral_norm: Literal["none", "unnormalised", "convs", "convs+heads"] = "none"
     """On no layer, on convolutions that no norm follows, on all of them, and on the linear heads too (Miyato 2018)."""
-    blur: Blur = Blur()
+    blur: BlurSettings = BlurSettings()
     init: Init = "normal"
 
 
-class Zi2ziDiscriminator(CommonDiscriminator):
+class Zi2ziDiscriminatorSettings(CommonDiscriminatorSettings):
     """zi2zi's discriminator of (source, image): real or fake, and which style."""
 
     kind: Literal["zi2zi"] = "zi2zi"
@@ -223,30 +225,30 @@ class Zi2ziDiscriminator(CommonDiscriminator):
     """Hidden layers; the fourth keeps the size and is the one that post 000 drops."""
     final_channels: Count | None = None
     """Output channels of the last hidden layer; 8 times `channels` (4 times with 3 layers) unless given."""
-    final_conv: FinalConv = FinalConv()
+    final_conv: FinalConvSettings = FinalConvSettings()
     head: Literal["linear", "mean"] = "linear"
     """Linear heads on the flattened map, or the mean of the map (patch style; no category head)."""
     head_channels: Count | None = None
     """Channels the heads are built for; those of the map unless given (post 000 resets them to 1)."""
 
 
-class DcganDiscriminator(CommonDiscriminator):
+class DcganDiscriminatorSettings(CommonDiscriminatorSettings):
     """DCGAN's discriminator as in post 004."""
 
     kind: Literal["dcgan"] = "dcgan"
 
 
 DiscriminatorSettings = Annotated[
-    Annotated[Zi2ziDiscriminator, Tag("zi2zi")]
-    | Annotated[DcganDiscriminator, Tag("dcgan")]
-    | Annotated[CustomNetwork, Tag("custom")],
+    Annotated[Zi2ziDiscriminatorSettings, Tag("zi2zi")]
+    | Annotated[DcganDiscriminatorSettings, Tag("dcgan")]
+    | Annotated[CustomNetworkSettings, Tag("custom")],
     Discriminator(_kind),
 ]
 
 # ---- training -------------------------------------------------------------------------------------------------------
 
 
-class Loss(Settings):
+class LossSettings(Settings):
     """The adversarial loss and the weights of the others; those that a pair of networks has no use for are ignored."""
 
     kind: Literal["bce", "sigmoid_bce", "hinge", "lsgan", "wgan_gp"] = "bce"
@@ -260,7 +262,7 @@ class Loss(Settings):
     """Two backward passes, one over the summed loss, or one batch of both (which changes BatchNorm's statistics)."""
 
 
-class Optimizer(Settings):
+class OptimizerSettings(Settings):
     """The optimiser of both networks."""
 
     kind: Literal["adam", "adamw"] = "adam"
@@ -271,7 +273,7 @@ class Optimizer(Settings):
     weight_decay: Annotated[float, Strict(), Field(ge=0.0)] = 0.0
 
 
-class Schedule(Settings):
+class ScheduleSettings(Settings):
     """The learning rate over the training."""
 
     kind: Literal["constant", "linear", "cosine", "halving"] = "constant"
@@ -281,7 +283,7 @@ class Schedule(Settings):
     """Smallest rate as a share of the first; zi2zi's 2e-4 of 1e-3."""
 
 
-class Training(Settings):
+class TrainingSettings(Settings):
     """The loop."""
 
     steps: Count = 1000
@@ -289,16 +291,16 @@ class Training(Settings):
     discriminator_steps: Count = 1
     generator_steps: Count = 2
     """Generator updates a step; 2 is zi2zi's."""
-    loss: Loss = Loss()
-    optimizer: Optimizer = Optimizer()
-    schedule: Schedule = Schedule()
+    loss: LossSettings = LossSettings()
+    optimizer: OptimizerSettings = OptimizerSettings()
+    schedule: ScheduleSettings = ScheduleSettings()
     ema: Annotated[float, Strict(), Field(ge=0.0, lt=1.0)] = 0.0
     """Decay of the moving average of the generator's weights that is measured; 0 measures the weights themselves."""
     precision: Literal["float32", "bfloat16"] = "float32"
     channels_last: Flag = True
 
 
-class Failures(Settings):
+class FailureSettings(Settings):
     """When a trial counts as failed; written down before it is run."""
 
     loss_limit: Annotated[float, Strict(), Field(gt=0.0)] = 1.0e4
@@ -310,8 +312,8 @@ class Failures(Settings):
 class TrialSettings(Settings):
     """All that one trial is a function of, beside its block and the data."""
 
-    data: DataSettings = Glyphs()
-    generator: GeneratorSettings = UNet()
-    discriminator: DiscriminatorSettings = Zi2ziDiscriminator()
-    training: Training = Training()
-    failures: Failures = Failures()
+    data: DataSettings = GlyphSettings()
+    generator: GeneratorSettings = UNetSettings()
+    discriminator: DiscriminatorSettings = Zi2ziDiscriminatorSettings()
+    training: TrainingSettings = TrainingSettings()
+    failures: FailureSettings = FailureSettings()

@@ -20,7 +20,7 @@ Level = Any
 BASELINE = "baseline"
 
 
-class Looks(Settings):
+class LookSchedule(Settings):
     """Blocks are added up to each look in turn, until every contrast is decided."""
 
     looks: Annotated[tuple[Count, ...], Field(min_length=1)]
@@ -35,13 +35,13 @@ class Looks(Settings):
         return value
 
 
-class Design(Settings):
+class DesignSettings(Settings):
     """Which arms there are and how many blocks of them."""
 
     kind: Literal["one_factor", "factorial", "fractional"] = "one_factor"
     blocks: Annotated[
-        Annotated[Count, Tag("number")] | Annotated[Looks, Tag("schedule")],
-        Discriminator(lambda given: "schedule" if isinstance(given, (dict, Looks)) else "number"),
+        Annotated[Count, Tag("number")] | Annotated[LookSchedule, Tag("schedule")],
+        Discriminator(lambda given: "schedule" if isinstance(given, (dict, LookSchedule)) else "number"),
     ] = 6
     """Number of blocks, or the schedule of looks."""
     halvings: Count = 1
@@ -52,7 +52,7 @@ class Design(Settings):
     @property
     def looks(self) -> tuple[int, ...] | None:
         """The schedule of looks, or None for a fixed number of blocks."""
-        return self.blocks.looks if isinstance(self.blocks, Looks) else None
+        return self.blocks.looks if isinstance(self.blocks, LookSchedule) else None
 
     @property
     def most_blocks(self) -> int:
@@ -62,13 +62,13 @@ class Design(Settings):
     @property
     def goals(self) -> tuple[int, ...]:
         """The numbers of blocks after which the study is judged."""
-        if not isinstance(self.blocks, Looks):
+        if not isinstance(self.blocks, LookSchedule):
             return (self.blocks,)
         looks, beyond = self.blocks.looks, self.blocks.beyond
         return (*looks, looks[-1] + beyond) if beyond else looks
 
 
-class Measure(Settings):
+class MeasureSettings(Settings):
     """What is measured, when, and how large a difference matters."""
 
     at: Annotated[tuple[Count | Text, ...], Field(min_length=1)] = ("33%", "67%", "100%")
@@ -134,7 +134,7 @@ class Claim(Settings):
     """What it says will happen; `harness.statistics.claims` lists the verdicts that support and contradict it."""
 
 
-class Budget(Settings):
+class BudgetSettings(Settings):
     """What a study may cost; arms and blocks beyond it are not trained."""
 
     hours: Annotated[float, Field(gt=0.0)] | None = None
@@ -143,7 +143,7 @@ class Budget(Settings):
     """Of one trial, estimated before it starts; an arm beyond it is called too costly."""
 
 
-class Runner(Settings):
+class RunnerSettings(Settings):
     """How trials are carried out; nothing here changes a number."""
 
     retries: Annotated[int, Field(ge=0)] = 1
@@ -175,10 +175,10 @@ class Study(TrialSettings):
     """An arm whose parameters or multiply-adds differ from the baseline's by more than this share is confounded."""
     train_no_ops: Flag = False
     """Train arms that are proved to be no-ops all the same, as controls."""
-    design: Design = Design()
-    measure: Measure = Measure()
-    budget: Budget = Budget()
-    runner: Runner = Runner()
+    design: DesignSettings = DesignSettings()
+    measure: MeasureSettings = MeasureSettings()
+    budget: BudgetSettings = BudgetSettings()
+    runner: RunnerSettings = RunnerSettings()
 
     @model_validator(mode="after")
     def _consistent(self) -> Study:

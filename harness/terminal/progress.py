@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from harness.driver import Happening, Looked, Planned, Retried, SetAside, Stored
+from harness.driver import Happening, LookDone, Planned, Retried, SetAside, Stored
 from harness.executors.base import Started
 from harness.trial.task import TrialProgress
 
@@ -72,7 +72,7 @@ class View:
                 self._say(f"{event.task.trial_id}: {event.reason}; begun again", "yellow")
             case SetAside():
                 self._say(f"{event.path}: cannot be read; set aside, and its trial is computed again", "yellow")
-            case Looked():
+            case LookDone():
                 still = (
                     f"open: {', '.join(a for a in event.open_arms if a != 'baseline')}"
                     if event.open_arms

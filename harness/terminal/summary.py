@@ -14,12 +14,12 @@ from harness.statistics.sentences import effect_rows, effect_sentences
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from harness.verdicts.judge import Findings
+    from harness.verdicts.judge import StudyVerdicts
 
 ARROWS = {"lower": "↓", "higher": "↑"}
 
 
-def headline(findings: Findings) -> str:
+def headline(findings: StudyVerdicts) -> str:
     """Return the question, and how many trials came to what."""
     counts = Counter[str]()
     for arm in findings.arms:
@@ -30,7 +30,7 @@ def headline(findings: Findings) -> str:
     return f"{title}\n{findings.trials_done} of {findings.trials_planned} trials: {told}{failed}"
 
 
-def lines(findings: Findings) -> Iterator[str]:
+def lines(findings: StudyVerdicts) -> Iterator[str]:
     """Yield the verdicts, what matching was worth, effects, controls, claims and notes."""
     if findings.primary is not None:
         yield render(findings.primary)
@@ -55,7 +55,7 @@ def lines(findings: Findings) -> Iterator[str]:
         yield f"note: {note}"
 
 
-def arm_table(findings: Findings) -> Table:
+def arm_table(findings: StudyVerdicts) -> Table:
     """Return a table of arms: blocks, the mean and spread of each metric, and what it costs."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table

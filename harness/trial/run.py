@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from harness.data import Dataset, load
 from harness.metrics import Evaluation, measure, to_unit_range
-from harness.models import Conditions, Pair, build_pair, matched_fraction
+from harness.models import Conditions, NetworkPair, build_pair, matched_fraction
 from harness.models.cost import cost
 from harness.provenance import code_version, package_versions
 from harness.randomness import stream
@@ -45,7 +45,7 @@ class Diverged(Exception):  # noqa: N818 - an outcome, not an error
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredItems:
     """The items that every trial of a study is measured on."""
 
     conditions: Conditions
@@ -129,7 +129,7 @@ class _Course:
     """What a trial collects on its way: measurements, signals, times."""
 
     def __init__(
-        self, task: TrialTask, items: Measured, data: Dataset, cache: Path, report: Callable[[TrialProgress], None]
+        self, task: TrialTask, items: MeasuredItems, data: Dataset, cache: Path, report: Callable[[TrialProgress], None]
     ) -> None:
         self.task, self.items, self.data, self.cache, self.report = task, items, data, cache, report
         self.key = f"{task.study_hash}/{task.trial_id}/{data.hash}/{code_version()}"
@@ -263,7 +263,7 @@ class _Course:
         return {name: _png(images) for name, images in strips.items()}
 
 
-def measured_items(data: Dataset, most: int, latent: int | None) -> Measured:
+def measured_items(data: Dataset, most: int, latent: int | None) -> MeasuredItems:
     """Return the held-out items that every trial on this data is measured on, in an order drawn once for the data."""
     held = data.heldout
     chosen = torch.randperm(len(held), generator=stream(data.hash, "measure/items"))[:most]
@@ -273,7 +273,7 @@ def measured_items(data: Dataset, most: int, latent: int | None) -> Measured:
         latent=torch.randn(len(chosen), latent, generator=stream(data.hash, "measure/latent")) if latent else None,
     )
     some = torch.randperm(len(data.train), generator=stream(data.hash, "measure/train"))[:most]
-    return Measured(
+    return MeasuredItems(
         conditions,
         _to_range(held.target[chosen]),
         tuple(held.labels[i] for i in chosen.tolist()),
@@ -295,7 +295,7 @@ def generate(generator: nn.Module, conditions: Conditions, device: torch.device,
     return torch.cat(parts)
 
 
-def _matched(task: TrialTask, pair: Pair, styles: int) -> float:
+def _matched(task: TrialTask, pair: NetworkPair, styles: int) -> float:
     if task.settings == task.baseline and task.control != "a/a":
         return 1.0
     baseline = build_pair(task.baseline, styles=styles, block=str(task.block))
@@ -303,13 +303,13 @@ def _matched(task: TrialTask, pair: Pair, styles: int) -> float:
 
 
 @torch.no_grad()
-def _move_one_ulp(pair: Pair) -> None:
+def _move_one_ulp(pair: NetworkPair) -> None:
     """Move one weight of the generator to the next float: the smallest difference that a matched trial can have."""
     weight = next(pair.generator.parameters()).view(-1)
     weight[0] = torch.nextafter(weight[0], weight.new_tensor(math.inf))
 
 
-def _placed(pair: Pair, settings: TrialSettings, device: str) -> Pair:
+def _placed(pair: NetworkPair, settings: TrialSettings, device: str) -> NetworkPair:
     layout = torch.channels_last if settings.training.channels_last else torch.contiguous_format
     for network in pair.networks().values():
         network.to(device).to(memory_format=layout)

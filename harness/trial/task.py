@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from harness.results.schema import Row
 from harness.study.settings import TrialSettings
-from harness.study.study import Measure
+from harness.study.study import MeasureSettings
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class TrialTask:
     settings: TrialSettings
     baseline: TrialSettings
     """The baseline's settings, for the share of initial parameters that match."""
-    measure: Measure
+    measure: MeasureSettings
     control: str | None = None
     attempts: int = 1
 

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from harness.data import Split, augment
-from harness.models import Conditions, GaussianBlur, Generated, MatchedDropout, Pair
+from harness.models import Conditions, GaussianBlur, Generated, MatchedDropout, NetworkPair
 from harness.models.layers import full_precision
 from harness.randomness import seed_for, stream
-from harness.study.settings import Optimizer, Schedule, Training, TrialSettings
+from harness.study.settings import OptimizerSettings, ScheduleSettings, TrainingSettings, TrialSettings
 from harness.trial import losses
 
 
@@ -70,7 +70,7 @@ class Trainer:
     Randomness is not part of the state: every draw is a function of block, purpose and step.
     """
 
-    def __init__(self, pair: Pair, settings: TrialSettings, split: Split, *, block: str) -> None:
+    def __init__(self, pair: NetworkPair, settings: TrialSettings, split: Split, *, block: str) -> None:
         self.pair = pair
         self.settings = settings.training
         self.augmentation = settings.data.augment
@@ -265,7 +265,7 @@ def _generator_losses(
     conditions: Conditions,
     real: Tensor,
     generated: Generated,
-    s: Training,
+    s: TrainingSettings,
 ) -> dict[str, Tensor]:
     """Return the weighted parts of the generator's loss, by name."""
     judged = discriminator(generated.image, conditions)
@@ -292,7 +292,7 @@ def _judgement_signals(real: Tensor, fake: Tensor) -> dict[str, float]:
     }
 
 
-def rate_factor(schedule: Schedule, share: float) -> float:
+def rate_factor(schedule: ScheduleSettings, share: float) -> float:
     """Return the learning rate at a share of the training, in [0, 1), as a multiple of the first rate."""
     match schedule.kind:
         case "constant":
@@ -305,7 +305,7 @@ def rate_factor(schedule: Schedule, share: float) -> float:
             return max(schedule.floor, 0.5 ** math.floor(share / schedule.every + 1e-9))
 
 
-def _optimizer(network: nn.Module, o: Optimizer, lr: float) -> torch.optim.Optimizer:
+def _optimizer(network: nn.Module, o: OptimizerSettings, lr: float) -> torch.optim.Optimizer:
     kind = torch.optim.AdamW if o.kind == "adamw" else torch.optim.Adam
     return kind(network.parameters(), lr=lr, betas=o.betas, weight_decay=o.weight_decay, fused=True)
 

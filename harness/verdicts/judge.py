@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.metrics.catalogue import metric_named
-from harness.results.schema import MEASURED, ArmPlan
+from harness.results.schema import REACHED_HORIZON, ArmPlan
 from harness.results.store import Store, Tables
 from harness.statistics import Analysis, Factorial, Margin, Verdict, analyse, controls, factorial, false_discovery
 from harness.statistics.claims import settle
@@ -41,12 +41,12 @@ class ArmSummary:
     blocks: int
     """Trials with a row."""
     statuses: Mapping[str, int]
-    values: Mapping[str, Spread]
+    values: Mapping[str, MeanAndSd]
     """Per metric, over the trials that reached the horizon."""
 
 
 @dataclass(frozen=True)
-class Spread:
+class MeanAndSd:
     """A metric over blocks."""
 
     mean: float
@@ -55,7 +55,7 @@ class Spread:
 
 
 @dataclass(frozen=True)
-class Settled:
+class SettledClaim:
     """A claim and what became of it."""
 
     claim: Claim
@@ -66,7 +66,7 @@ class Settled:
 
 
 @dataclass(frozen=True)
-class Findings:
+class StudyVerdicts:
     """Everything that a study found so far."""
 
     study: Study
@@ -80,7 +80,7 @@ class Findings:
     effects: Factorial | None
     """Main effects and interactions on the primary metric, of factorial and fractional designs."""
     controls: tuple[Control, ...]
-    claims: tuple[Settled, ...]
+    claims: tuple[SettledClaim, ...]
     notes: tuple[str, ...]
     tables: Tables = field(repr=False, compare=False)
     """The rows that were judged: a report shows these, also while a driver adds others."""
@@ -95,7 +95,7 @@ def values_of(trials: pd.DataFrame, metric: str) -> pd.DataFrame:
     """Return unit, arm, value and failed of one metric from trial rows."""
     import pandas as pd
 
-    failed = ~trials["status"].isin(MEASURED)
+    failed = ~trials["status"].isin(REACHED_HORIZON)
     return pd.DataFrame(
         {
             "unit": trials["block"],
@@ -106,7 +106,7 @@ def values_of(trials: pd.DataFrame, metric: str) -> pd.DataFrame:
     )
 
 
-def stored(results: Store | Path) -> tuple[Store, Findings]:
+def judge_stored(results: Store | Path) -> tuple[Store, StudyVerdicts]:
     """Return the store of a study's results, with what is at its URI, and what its rows say.
 
     Raises:
@@ -114,10 +114,10 @@ def stored(results: Store | Path) -> tuple[Store, Findings]:
     """
     store = (results if isinstance(results, Store) else Store(results)).fetched()
     study = Study.model_validate(store.frozen())
-    return store, find(study, store.tables(), store.plan())
+    return store, judge(study, store.tables(), store.plan())
 
 
-def find(study: Study, tables: Tables, plan: Mapping[str, ArmPlan] | None = None) -> Findings:
+def judge(study: Study, tables: Tables, plan: Mapping[str, ArmPlan] | None = None) -> StudyVerdicts:
     """Judge a study's rows.
 
     Args:
@@ -135,7 +135,7 @@ def find(study: Study, tables: Tables, plan: Mapping[str, ArmPlan] | None = None
     rest = [_analysis(study, whole, every, plan, metric) for metric in study.measure.metrics[1:]]
     others = false_discovery([found for found in rest if found is not None])
     analyses = {a.metric: a for a in (primary, *others) if a is not None}
-    return Findings(
+    return StudyVerdicts(
         study=study,
         arms=summaries,
         trials_done=len(trials),
@@ -175,7 +175,7 @@ def _effects(study: Study, trials: pd.DataFrame, every: tuple[Arm, ...]) -> Fact
     if study.design.kind == "one_factor" or not axes.keys() <= set(rows) or rows["arm"].nunique() < len(compared):
         return None
     metric = metric_named(study.measure.primary)
-    table = rows.rename(columns=axes).assign(failed=~rows["status"].isin(MEASURED))
+    table = rows.rename(columns=axes).assign(failed=~rows["status"].isin(REACHED_HORIZON))
     measured = table[~table["failed"] & table[metric.name].notna()]
     if any(measured[axis].nunique() < 2 for axis in axes.values()):
         # Every trial with some level has failed so far: the arms' own contrasts say so, no effect can be computed.
@@ -201,12 +201,14 @@ def _trained(study: Study, arm: Arm, plan: Mapping[str, ArmPlan]) -> bool:
 
 def _summary(arm: Arm, trials: pd.DataFrame, plan: Mapping[str, ArmPlan], metrics: tuple[str, ...]) -> ArmSummary:
     rows = trials[trials["arm"] == arm.name]
-    reached = rows[rows["status"].isin(MEASURED)]
+    reached = rows[rows["status"].isin(REACHED_HORIZON)]
     values = {}
     for metric in metrics:
         column = reached[metric].dropna().astype("float64") if metric in reached else reached.get("missing")
         if column is not None and len(column):
-            values[metric] = Spread(float(column.mean()), float(column.std()) if len(column) > 1 else None, len(column))
+            values[metric] = MeanAndSd(
+                float(column.mean()), float(column.std()) if len(column) > 1 else None, len(column)
+            )
     return ArmSummary(
         name=arm.name,
         levels=arm.levels,
@@ -310,13 +312,13 @@ def _by_step(tables: Tables, metric: str) -> dict[int, pd.DataFrame]:
     return {step: part[["unit", "arm", "value"]] for step, part in renamed.groupby("step")}  # type: ignore[misc]
 
 
-def _settle(study: Study, claim: Claim, analyses: Mapping[str, Analysis]) -> Settled:
+def _settle(study: Study, claim: Claim, analyses: Mapping[str, Analysis]) -> SettledClaim:
     """Say what became of a claim."""
     metric = claim.metric or study.measure.primary
     found = next((c for c in analyses[metric].contrasts if c.arm == claim.arm), None) if metric in analyses else None
     if found is None:
-        return Settled(claim, metric, None, "not settled")
-    return Settled(claim, metric, found.verdict, settle(claim.expect, found.verdict))
+        return SettledClaim(claim, metric, None, "not settled")
+    return SettledClaim(claim, metric, found.verdict, settle(claim.expect, found.verdict))
 
 
 def _notes(study: Study, trials: pd.DataFrame) -> tuple[str, ...]:

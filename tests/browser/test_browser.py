@@ -12,7 +12,7 @@ from pretended import fill, study
 
 from harness.dashboard.serving import opened
 from harness.report.write import write
-from harness.verdicts.judge import stored
+from harness.verdicts.judge import judge_stored
 
 sync_api = pytest.importorskip("playwright.sync_api")
 CHROMIUM = Path("/usr/bin/chromium")
@@ -70,7 +70,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def report(folder: Path) -> Path:
-    store, findings = stored(folder)
+    store, findings = judge_stored(folder)
     return write(findings, store)["html"]
 
 

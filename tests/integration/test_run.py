@@ -15,7 +15,7 @@ import yaml
 
 import harness
 from harness.cli import main
-from harness.results.schema import TRIALS, comparable
+from harness.results.schema import TRIAL_COLUMNS, comparable
 
 TINY: dict[str, Any] = {
     "study": "tiny",
@@ -94,7 +94,7 @@ def test_a_study_runs_from_file_to_verdict(done: tuple[Path, subprocess.Complete
     frame = pd.read_parquet(results / "trials")
     assert len(frame) == 4
     assert set(frame["status"]) == {"complete"}
-    assert {column.name for column in TRIALS} <= set(frame)
+    assert {column.name for column in TRIAL_COLUMNS} <= set(frame)
     assert set(frame["arm_discriminator.spectral_norm"]) == {"none", "convs"}
     assert frame["ssim"].notna().all()
     assert frame.set_index("trial_id")["matched_fraction"].tolist() == [1.0] * 4

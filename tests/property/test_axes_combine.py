@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from harness.models import Conditions, Pair, build_pair
+from harness.models import Conditions, NetworkPair, build_pair
 from harness.models.cost import conditions_for, cost
 from harness.study.settings import TrialSettings
 from harness.trial.training import Trainer, train
@@ -60,7 +60,7 @@ discriminators = st.fixed_dictionaries(
 losses = st.sampled_from(["bce", "sigmoid_bce", "hinge", "lsgan", "wgan_gp"])
 
 
-def built(settings: TrialSettings, conditions: Conditions) -> tuple[Pair | None, str]:
+def built(settings: TrialSettings, conditions: Conditions) -> tuple[NetworkPair | None, str]:
     try:
         pair = build_pair(settings, styles=fakes.STYLES, block="0")
         cost(pair, conditions)

@@ -14,7 +14,7 @@ from harness.data.augmentation import _blur
 from harness.data.characters import base_letters
 from harness.data.split import groups_of, hold_out
 from harness.errors import DataError
-from harness.study.settings import Glyphs
+from harness.study.settings import GlyphSettings
 
 shares = st.floats(0.01, 0.99)
 items = st.lists(
@@ -94,7 +94,7 @@ TARGETS = ("DejaVuSerif", "DejaVuSansMono", "DejaVuSans-Bold", "DejaVuSerif-Ital
 
 @pytest.fixture(scope="module")
 def shared():
-    return load(Glyphs(targets=TARGETS, image_size=32))
+    return load(GlyphSettings(targets=TARGETS, image_size=32))
 
 
 def test_no_form_of_a_held_out_letter_is_trained_on(shared):
@@ -131,7 +131,7 @@ def test_the_splits_hold_every_character_in_every_style_once(shared):
 def test_source_and_target_of_a_pair_show_the_same_character():
     fonts = ("DejaVuSans", "DejaVuSerif")
     there, back = (
-        load(Glyphs(source=source, targets=(target,), characters="greek", image_size=16))
+        load(GlyphSettings(source=source, targets=(target,), characters="greek", image_size=16))
         for source, target in (fonts, fonts[::-1])
     )
     for one, other in ((there.train, back.train), (there.heldout, back.heldout)):
@@ -144,8 +144,8 @@ def test_source_and_target_of_a_pair_show_the_same_character():
 @given(order=st.permutations(list("ABCDEFabcdef")))
 def test_the_order_in_which_characters_are_given_is_nothing(order):
     assert (
-        load(Glyphs(characters="".join(order), image_size=8)).hash
-        == load(Glyphs(characters="ABCDEFabcdef", image_size=8)).hash
+        load(GlyphSettings(characters="".join(order), image_size=8)).hash
+        == load(GlyphSettings(characters="ABCDEFabcdef", image_size=8)).hash
     )
 
 

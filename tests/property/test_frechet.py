@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from harness.metrics.feature_statistics import Statistics
+from harness.metrics.feature_statistics import FeatureStatistics
 from harness.metrics.frechet import extrapolated_floor, first_order_bias, frechet_distance, influences
 
 seeds = st.integers(0, 2**32 - 1)
@@ -23,11 +23,11 @@ def features(seed: int, count: int, width: int) -> Tensor:
 
 
 def distance(a: Tensor, b: Tensor) -> float:
-    return frechet_distance(Statistics.of(a), Statistics.of(b))
+    return frechet_distance(FeatureStatistics.of(a), FeatureStatistics.of(b))
 
 
 def spread(*sets: Tensor) -> float:
-    return sum(Statistics.of(x).trace() for x in sets)
+    return sum(FeatureStatistics.of(x).trace() for x in sets)
 
 
 @given(seeds, counts, widths)
@@ -67,7 +67,7 @@ def test_a_rotation_of_both_changes_nothing(seed: int, n: int, m: int, width: in
 @given(seeds, counts, st.integers(1, 60), widths)
 def test_statistics_of_parts_merge_to_those_of_the_whole(seed: int, n: int, m: int, width: int) -> None:
     a, b = features(seed, n, width), features(seed + 1, m, width)
-    whole, merged = Statistics.of(torch.cat([a, b])), Statistics.of(a).merge(Statistics.of(b))
+    whole, merged = FeatureStatistics.of(torch.cat([a, b])), FeatureStatistics.of(a).merge(FeatureStatistics.of(b))
     assert merged.count == whole.count
     torch.testing.assert_close(merged.mean, whole.mean)
     torch.testing.assert_close(merged.root.T @ merged.root, whole.root.T @ whole.root, rtol=1e-9, atol=1e-9)
@@ -77,7 +77,7 @@ def test_statistics_of_parts_merge_to_those_of_the_whole(seed: int, n: int, m: i
 @given(seeds, st.integers(2, 9000), st.integers(1, 3))
 def test_statistics_taken_in_by_chunks_are_those_of_numpy(seed: int, count: int, width: int) -> None:
     x = features(seed, count, width)
-    statistics = Statistics.of(x)
+    statistics = FeatureStatistics.of(x)
     covariance = np.cov(x.double().numpy(), rowvar=False).reshape(width, width)
     np.testing.assert_allclose(statistics.mean, x.double().numpy().mean(axis=0), rtol=1e-10, atol=1e-12)
     found = (statistics.root.T @ statistics.root).numpy() / (count - 1)
@@ -129,9 +129,9 @@ def test_different_widths_and_values_that_are_not_finite_are_refused() -> None:
     with pytest.raises(ValueError, match="3 and 4 features"):
         distance(features(0, 5, 3), features(1, 5, 4))
     with pytest.raises(ValueError, match="NaN or infinite"):
-        Statistics.of(torch.tensor([[1.0, float("nan")]]))
+        FeatureStatistics.of(torch.tensor([[1.0, float("nan")]]))
     with pytest.raises(ValueError, match=r"shape \(3,\)"):
-        Statistics.of(torch.zeros(3))
+        FeatureStatistics.of(torch.zeros(3))
 
 
 @given(st.integers(1, 30), st.integers(2, 500))
@@ -161,9 +161,9 @@ def test_the_noise_found_from_one_sample_is_that_of_fresh_samples(width: int, co
     def sample(shift: float, by: float) -> Tensor:
         return torch.randn(count, width, generator=draw, dtype=torch.float64) * scales * by + shift
 
-    real = Statistics.of(sample(0, 1))
+    real = FeatureStatistics.of(sample(0, 1))
     fakes = [sample(0.2, 1.4) for _ in range(200)]
-    seen = np.std([frechet_distance(real, Statistics.of(fake)) for fake in fakes], ddof=1)
+    seen = np.std([frechet_distance(real, FeatureStatistics.of(fake)) for fake in fakes], ddof=1)
     told = np.mean([float(influences(real, fake).std()) / math.sqrt(count) for fake in fakes])
     assert told == pytest.approx(seen, rel=0.25)
 

@@ -6,7 +6,7 @@ import scipy.linalg
 import torch
 from torch import Tensor, nn
 
-from harness.metrics.feature_statistics import Statistics
+from harness.metrics.feature_statistics import FeatureStatistics
 from harness.metrics.frechet import frechet_distance
 
 SHAPES = [(30, 40, 8), (200, 150, 64), (300, 100, 256), (40, 300, 256), (64, 64, 512), (2, 2, 16)]
@@ -21,7 +21,7 @@ def features(seed: int, count: int, width: int) -> Tensor:
 
 def ours_and_tolerance(a: Tensor, b: Tensor) -> tuple[float, float]:
     """Return ours, and 1e-6 of the traces: the other forms lose half of the digits in directions without data."""
-    left, right = Statistics.of(a), Statistics.of(b)
+    left, right = FeatureStatistics.of(a), FeatureStatistics.of(b)
     return frechet_distance(left, right), 1e-6 * (left.trace() + right.trace())
 
 
@@ -79,7 +79,7 @@ def test_frechet_distance_is_that_of_torch_fidelity(n: int, m: int, width: int) 
 def test_with_fewer_images_than_features_ours_is_the_nearer_to_the_exact_value() -> None:
     """Equal sets are at distance 0 exactly."""
     a = features(3, 40, 128).double()
-    ours = frechet_distance(Statistics.of(a), Statistics.of(a))
+    ours = frechet_distance(FeatureStatistics.of(a), FeatureStatistics.of(a))
     covariance = np.cov(a.numpy(), rowvar=False)
     eigen = (
         2 * np.trace(covariance) - 2 * np.sqrt(np.linalg.eigvals(covariance @ covariance).astype(complex)).real.sum()

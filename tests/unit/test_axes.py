@@ -17,16 +17,16 @@ from harness.preflight.function_probe import Tensors, agreement, answers, course
 from harness.preflight.small_networks import Shape
 from harness.study.reading import setting_paths
 from harness.study.settings import (
-    DcganDiscriminator,
-    DcganGenerator,
-    Loss,
-    Optimizer,
-    Schedule,
+    DcganDiscriminatorSettings,
+    DcganGeneratorSettings,
+    LossSettings,
+    OptimizerSettings,
+    ScheduleSettings,
     Settings,
-    Training,
+    TrainingSettings,
     TrialSettings,
-    UNet,
-    Zi2ziDiscriminator,
+    UNetSettings,
+    Zi2ziDiscriminatorSettings,
 )
 from harness.study.study import put
 from harness.trial.training import Trainer, train
@@ -221,8 +221,12 @@ def leaves(model: type[Settings], prefix: str) -> set[str]:
 
 
 BUILT_IN = {
-    "zi2zi": {*leaves(UNet, "generator"), *leaves(Zi2ziDiscriminator, "discriminator"), *leaves(Training, "training")},
-    "dcgan": {*leaves(DcganGenerator, "generator"), *leaves(DcganDiscriminator, "discriminator")},
+    "zi2zi": {
+        *leaves(UNetSettings, "generator"),
+        *leaves(Zi2ziDiscriminatorSettings, "discriminator"),
+        *leaves(TrainingSettings, "training"),
+    },
+    "dcgan": {*leaves(DcganGeneratorSettings, "generator"), *leaves(DcganDiscriminatorSettings, "discriminator")},
 }
 
 
@@ -236,13 +240,13 @@ def test_every_setting_of_networks_and_training_is_tried(kind: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "model", "prefix"),
     [
-        ("zi2zi", UNet, "generator"),
-        ("zi2zi", Zi2ziDiscriminator, "discriminator"),
-        ("zi2zi", Loss, "training.loss"),
-        ("zi2zi", Optimizer, "training.optimizer"),
-        ("zi2zi", Schedule, "training.schedule"),
-        ("dcgan", DcganGenerator, "generator"),
-        ("dcgan", DcganDiscriminator, "discriminator"),
+        ("zi2zi", UNetSettings, "generator"),
+        ("zi2zi", Zi2ziDiscriminatorSettings, "discriminator"),
+        ("zi2zi", LossSettings, "training.loss"),
+        ("zi2zi", OptimizerSettings, "training.optimizer"),
+        ("zi2zi", ScheduleSettings, "training.schedule"),
+        ("dcgan", DcganGeneratorSettings, "generator"),
+        ("dcgan", DcganDiscriminatorSettings, "discriminator"),
     ],
 )
 def test_every_named_level_is_tried(kind: str, model: type[Settings], prefix: str) -> None:

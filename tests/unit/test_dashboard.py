@@ -21,7 +21,7 @@ from harness.dashboard.serving import opened
 from harness.dashboard.trial_picture import ENLARGED, GAP, sample_grid
 from harness.errors import HarnessError, MissingExtraError, StoreError
 from harness.results.store import Store
-from harness.verdicts.judge import stored
+from harness.verdicts.judge import judge_stored
 
 ASKED = study(
     axes={"discriminator.spectral_norm": ["none", "convs"]}, design={"blocks": 3}, question="Does *it* | help?"
@@ -189,7 +189,7 @@ def test_a_trial_without_pictures_or_with_a_damaged_one_is_mirrored_without(stor
 
 def test_the_note_gives_the_verdicts_and_warns_of_importance_and_best_trial(tmp_path: Path) -> None:
     fill(tmp_path, ASKED)
-    text = note(stored(tmp_path)[1])
+    text = note(judge_stored(tmp_path)[1])
     assert "| spectral_norm=convs |" in text
     assert "helps" in text
     assert "Does \\*it\\* \\| help?" in text
@@ -203,7 +203,7 @@ def test_the_note_is_on_the_study(store: Store) -> None:
     mirror = Mirror(ASKED, store)
     mirror.sync()
     found = optuna.load_study(study_name=ASKED.study, storage=mirror.storage())
-    assert optuna_dashboard.get_note(found) == note(stored(store.folder)[1])
+    assert optuna_dashboard.get_note(found) == note(judge_stored(store.folder)[1])
 
 
 def test_the_server_answers_on_a_free_loopback_port_and_rebuilds_a_missing_mirror(store: Store) -> None:

@@ -15,12 +15,12 @@ import torch
 from harness.data import Dataset, load
 from harness.data.dataset_cache import cached, key_of
 from harness.errors import DataError
-from harness.study.settings import Glyphs, Images
+from harness.study.settings import GlyphSettings, ImageFolderSettings
 from tests import fakes
 from tests.unit.test_data_image_folders import celeba
 
 ROOT = Path(__file__).parents[2]
-SMALL = Glyphs(characters="abcdefgh", image_size=16)
+SMALL = GlyphSettings(characters="abcdefgh", image_size=16)
 
 
 def never() -> Dataset:
@@ -105,12 +105,12 @@ def test_a_font_that_changed_under_its_path_is_drawn_again(tmp_path):
     hashes = []
     for name in ("DejaVuSerif", "DejaVuSerif-Bold"):
         shutil.copy(shipped_fonts()[name], font)
-        hashes.append(load(Glyphs(characters="abcd", targets=(str(font),)), tmp_path / "cache").hash)
+        hashes.append(load(GlyphSettings(characters="abcd", targets=(str(font),)), tmp_path / "cache").hash)
     assert hashes[0] != hashes[1]
 
 
 def test_a_picture_that_changed_or_went_is_seen(tmp_path):
-    settings = Images(path=str(celeba(tmp_path / "a")), image_size=16)
+    settings = ImageFolderSettings(path=str(celeba(tmp_path / "a")), image_size=16)
     first = load(settings, tmp_path / "cache")
     assert load(settings, tmp_path / "cache").hash == first.hash
     (tmp_path / "a" / "img_align_celeba" / "000001.jpg").unlink()
@@ -118,9 +118,9 @@ def test_a_picture_that_changed_or_went_is_seen(tmp_path):
 
 
 def test_a_moved_folder_keeps_its_cache(tmp_path):
-    load(Images(path=str(celeba(tmp_path / "a")), image_size=16), tmp_path / "cache")
+    load(ImageFolderSettings(path=str(celeba(tmp_path / "a")), image_size=16), tmp_path / "cache")
     (tmp_path / "a").rename(tmp_path / "b")
-    load(Images(path=str(tmp_path / "b"), image_size=16), tmp_path / "cache")
+    load(ImageFolderSettings(path=str(tmp_path / "b"), image_size=16), tmp_path / "cache")
     assert len(list((tmp_path / "cache").iterdir())) == 1
 
 

@@ -8,7 +8,7 @@ import torch
 
 from harness.data import Dataset, Split, check_dataset, load
 from harness.errors import DataError, HarnessError
-from harness.study.settings import CustomData, Faces, Glyphs
+from harness.study.settings import CustomDataSettings, FaceSettings, GlyphSettings
 from tests import fakes
 
 
@@ -53,7 +53,7 @@ def test_all_problems_come_in_one_message():
 
 
 def test_sound_data_sets_pass():
-    for dataset in (fakes.dataset(), fakes.dataset(paired=False, channels=3), load(Faces())):
+    for dataset in (fakes.dataset(), fakes.dataset(paired=False, channels=3), load(FaceSettings())):
         check_dataset(dataset)
 
 
@@ -106,7 +106,9 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("own")
 def test_a_users_own_function_gets_its_options_and_the_common_settings():
-    dataset = load(CustomData(kind="owndata:dots", image_size=32, channels=3, holdout=0.25, options={"count": 40}))
+    dataset = load(
+        CustomDataSettings(kind="owndata:dots", image_size=32, channels=3, holdout=0.25, options={"count": 40})
+    )
     assert dataset.train.target.shape == (30, 3, 32, 32)
     assert len(dataset.heldout) == 10
 
@@ -124,11 +126,11 @@ def test_a_users_own_function_gets_its_options_and_the_common_settings():
 )
 def test_what_is_wrong_with_a_users_own_data_opens_with_its_door(kind, options, message):
     with pytest.raises(HarnessError, match=message):
-        load(CustomData(kind=kind, options=options))
+        load(CustomDataSettings(kind=kind, options=options))
 
 
 def test_splits_know_their_length_and_data_sets_their_shape():
-    dataset = load(Glyphs(characters="abc", image_size=16, channels=3))
+    dataset = load(GlyphSettings(characters="abc", image_size=16, channels=3))
     assert (len(dataset.train), len(dataset.heldout), dataset.image_size, dataset.channels) == (2, 1, 16, 3)
     assert dataset.paired
     assert isinstance(dataset.train, Split)
@@ -139,6 +141,6 @@ def test_the_example_of_the_documentation_runs_and_keeps_the_contract(tmp_path, 
     blocks = [block.removeprefix("python\n") for block in text.split("```")[1::2] if block.startswith("python\n")]
     (tmp_path / "documented.py").write_text("\n".join(blocks))
     monkeypatch.syspath_prepend(str(tmp_path))
-    dataset = load(CustomData(kind="documented:bars", image_size=16, options={"count": 60}, holdout=0.25))
+    dataset = load(CustomDataSettings(kind="documented:bars", image_size=16, options={"count": 60}, holdout=0.25))
     assert (len(dataset.train), len(dataset.heldout)) == (45, 15)
     __import__("documented").test_my_data_keeps_the_contract()

@@ -15,7 +15,7 @@ from harness.data.characters import NAMED_SETS, wanted_characters
 from harness.data.fonts import CJK_FONTS, find_font, inspect_font, shipped_fonts
 from harness.data.glyphs import render
 from harness.errors import DataError, MissingExtraError
-from harness.study.settings import Glyphs
+from harness.study.settings import GlyphSettings
 
 SQUARE = ((100, 0), (100, 600), (700, 600), (700, 0))
 WIDE = ((50, 0), (50, 300), (900, 300), (900, 0))
@@ -76,7 +76,7 @@ def test_a_glyph_that_two_letters_share_is_no_misnomer(tmp_path):
 
 
 def test_computer_modern_keeps_its_52_letters_and_none_of_texs_slots():
-    dataset = load(Glyphs(source="cmr10", targets=("cmtt10",), image_size=16))
+    dataset = load(GlyphSettings(source="cmr10", targets=("cmtt10",), image_size=16))
     assert sorted({*dataset.train.labels, *dataset.heldout.labels}) == sorted(
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
     )
@@ -179,7 +179,7 @@ def test_files_that_are_no_fonts_are_refused(tmp_path):
     for data in (b"", b"text", sound[:50], sound[:2000], b"ttcf\x00\x01\x00\x00\xff\xff\xff\xff", b"wOFF" + bytes(60)):
         path.write_bytes(data)
         with pytest.raises(DataError, match=r"bad\.ttf: "):
-            load(Glyphs(source=str(path)))
+            load(GlyphSettings(source=str(path)))
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -191,7 +191,7 @@ def test_a_font_with_wrong_bytes_is_an_error_of_the_user_or_still_a_font(tmp_pat
     (tmp_path / "bad.ttf").write_bytes(data)
     message = ""
     try:
-        load(Glyphs(source=str(tmp_path / "bad.ttf"), characters="ABCDEFGH", image_size=16))
+        load(GlyphSettings(source=str(tmp_path / "bad.ttf"), characters="ABCDEFGH", image_size=16))
     except DataError as error:
         message = str(error)
     assert not message or "bad.ttf: " in message or "data.characters" in message
@@ -206,26 +206,26 @@ def test_fonttools_remarks_reach_nobody(capfd):
 
 def test_fonts_with_nothing_in_common_and_too_few_letters_are_told():
     with pytest.raises(DataError, match=r"no character of 3755 in 'gb2312-1'.*DejaVuSans has 0"):
-        load(Glyphs(characters="gb2312-1"))
+        load(GlyphSettings(characters="gb2312-1"))
     for few in ("A", "AÀΑ", "oοо"):
         with pytest.raises(DataError, match="two groups or more are needed"):
-            load(Glyphs(characters=few))
+            load(GlyphSettings(characters=few))
 
 
 def test_one_font_twice_is_refused_and_two_of_one_name_are_told_apart(tmp_path):
     with pytest.raises(DataError, match="DejaVuSerif, DejaVuSerif are one font"):
-        load(Glyphs(targets=("DejaVuSerif", "DejaVuSerif")))
+        load(GlyphSettings(targets=("DejaVuSerif", "DejaVuSerif")))
     for folder, name in (("a", "DejaVuSerif"), ("b", "cmr10")):
         (tmp_path / folder).mkdir()
         shutil.copy(shipped_fonts()[name], tmp_path / folder / "f.ttf")
     targets = (f"{tmp_path}/a/f.ttf", f"{tmp_path}/b/f.ttf")
-    assert len(set(load(Glyphs(targets=targets, characters="abcd")).styles)) == 2
+    assert len(set(load(GlyphSettings(targets=targets, characters="abcd")).styles)) == 2
 
 
 def test_a_font_hashes_alike_by_name_and_by_path(tmp_path):
     shutil.copy(shipped_fonts()["DejaVuSerif"], tmp_path / "DejaVuSerif.ttf")
-    by_path = load(Glyphs(targets=(f"{tmp_path}/DejaVuSerif.ttf",), characters="abcd"))
-    assert by_path.hash == load(Glyphs(targets=("DejaVuSerif",), characters="abcd")).hash
+    by_path = load(GlyphSettings(targets=(f"{tmp_path}/DejaVuSerif.ttf",), characters="abcd"))
+    assert by_path.hash == load(GlyphSettings(targets=("DejaVuSerif",), characters="abcd")).hash
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from torchvision.transforms import v2
 from harness.data import check_dataset, load
 from harness.data.decode import decode, fit
 from harness.errors import DataError
-from harness.study.settings import Faces, Images, Pairs
+from harness.study.settings import FaceSettings, ImageFolderSettings, ImagePairSettings
 
 
 def noise(seed: int, width: int, height: int, mode: str = "RGB") -> Image.Image:
@@ -52,35 +52,38 @@ def test_resizing_and_cropping_equal_torchvisions(width, height):
 
 
 def test_celebas_layout_gives_images_without_sources(tmp_path):
-    dataset = load(Images(path=str(celeba(tmp_path)), image_size=32))
+    dataset = load(ImageFolderSettings(path=str(celeba(tmp_path)), image_size=32))
     assert not dataset.paired
     assert dataset.train.target.shape == (8, 3, 32, 32)
     assert len(dataset.heldout) == 2
     check_dataset(dataset)
-    assert load(Images(path=str(tmp_path), image_size=32, channels=1)).channels == 1
+    assert load(ImageFolderSettings(path=str(tmp_path), image_size=32, channels=1)).channels == 1
 
 
 def test_content_decides_and_not_names_of_folders_or_times(tmp_path):
-    first = load(Images(path=str(celeba(tmp_path / "a"))))
+    first = load(ImageFolderSettings(path=str(celeba(tmp_path / "a"))))
     other = celeba(tmp_path / "b")
     (other / "img_align_celeba").rename(other / "class one")
     for file in (other / "class one").iterdir():
         os.utime(file, (1, 1))
-    assert load(Images(path=str(other))).hash == first.hash
+    assert load(ImageFolderSettings(path=str(other))).hash == first.hash
 
 
 def test_a_changed_pixel_or_size_or_share_changes_the_hash(tmp_path):
     folder = celeba(tmp_path)
-    hashes = [load(Images(path=str(folder), image_size=16)).hash, load(Images(path=str(folder), image_size=32)).hash]
-    hashes.append(load(Images(path=str(folder), image_size=32, holdout=0.5)).hash)
+    hashes = [
+        load(ImageFolderSettings(path=str(folder), image_size=16)).hash,
+        load(ImageFolderSettings(path=str(folder), image_size=32)).hash,
+    ]
+    hashes.append(load(ImageFolderSettings(path=str(folder), image_size=32, holdout=0.5)).hash)
     noise(99, 89, 109).save(folder / "img_align_celeba" / "000003.jpg")
-    hashes.append(load(Images(path=str(folder), image_size=32)).hash)
+    hashes.append(load(ImageFolderSettings(path=str(folder), image_size=32)).hash)
     assert len(set(hashes)) == 4
 
 
 def test_a_limit_takes_the_first_by_hash_and_a_larger_one_keeps_them(tmp_path):
     folder = celeba(tmp_path)
-    few, more = (load(Images(path=str(folder), limit=limit)) for limit in (4, 7))
+    few, more = (load(ImageFolderSettings(path=str(folder), limit=limit)) for limit in (4, 7))
     names = [set(d.train.labels) | set(d.heldout.labels) for d in (few, more)]
     assert (len(names[0]), len(names[1])) == (4, 7)
     assert names[0] < names[1]
@@ -90,7 +93,7 @@ def test_copies_of_a_picture_stay_on_one_side(tmp_path):
     folder = celeba(tmp_path, 6)
     for copy in range(6):
         noise(3, 89, 109).save(folder / f"copy {copy}.jpg")
-    dataset = load(Images(path=str(folder), holdout=0.5))
+    dataset = load(ImageFolderSettings(path=str(folder), holdout=0.5))
     check_dataset(dataset)
     assert "6 pictures are copies" in dataset.notes[1]
 
@@ -101,7 +104,7 @@ def test_all_broken_pictures_are_named(tmp_path):
     (folder / "text.png").write_text("no picture")
     (folder / "none.png").write_bytes(b"")
     with pytest.raises(DataError, match=r"3 pictures cannot be read") as caught:
-        load(Images(path=str(tmp_path)))
+        load(ImageFolderSettings(path=str(tmp_path)))
     assert all(name in str(caught.value) for name in ("cut.jpg", "text.png", "none.png"))
 
 
@@ -109,17 +112,17 @@ def test_hidden_files_and_other_files_are_passed_over(tmp_path):
     folder = celeba(tmp_path)
     (folder / "._000001.jpg").write_bytes(b"a Mac wrote this")
     (folder / "readme.txt").write_text("text")
-    assert len(load(Images(path=str(folder))).train) == 8
+    assert len(load(ImageFolderSettings(path=str(folder))).train) == 8
 
 
 def test_a_folder_that_is_missing_empty_or_holds_one_picture_is_told(tmp_path):
     with pytest.raises(DataError, match="no folder"):
-        load(Images(path=str(tmp_path / "none")))
+        load(ImageFolderSettings(path=str(tmp_path / "none")))
     with pytest.raises(DataError, match="no pictures"):
-        load(Images(path=str(tmp_path)))
+        load(ImageFolderSettings(path=str(tmp_path)))
     noise(1, 30, 30).save(tmp_path / "one.png")
     with pytest.raises(DataError, match="1 item in 1 group"):
-        load(Images(path=str(tmp_path)))
+        load(ImageFolderSettings(path=str(tmp_path)))
 
 
 def bomb(width: int, height: int) -> bytes:
@@ -168,13 +171,13 @@ def test_the_left_half_is_the_target_and_the_right_half_the_source(tmp_path, suf
         image.paste(10, (0, 0, 32, 32))
         image.putpixel((40, number), 0)
         image.save(folder / f"0_{number:05d}.{suffix}")
-    dataset = load(Pairs(path=str(folder), image_size=32))
+    dataset = load(ImagePairSettings(path=str(folder), image_size=32))
     assert dataset.train.target.max() < 60
     assert dataset.train.source.float().mean() > 200
 
 
 def test_a_character_is_held_out_in_all_styles(tmp_path):
-    dataset = load(Pairs(path=str(pairs(tmp_path / "pairs")), image_size=32, holdout=0.34))
+    dataset = load(ImagePairSettings(path=str(pairs(tmp_path / "pairs")), image_size=32, holdout=0.34))
     numbers = [{label.split("_")[1] for label in split.labels} for split in (dataset.train, dataset.heldout)]
     assert not numbers[0] & numbers[1]
     assert len(dataset.heldout) == 6
@@ -183,32 +186,32 @@ def test_a_character_is_held_out_in_all_styles(tmp_path):
 
 
 def test_pairs_hash_alike_wherever_they_are(tmp_path):
-    first = load(Pairs(path=str(pairs(tmp_path / "a", size=32)), image_size=32)).hash
-    assert load(Pairs(path=str(pairs(tmp_path / "b", size=32)), image_size=32)).hash == first
+    first = load(ImagePairSettings(path=str(pairs(tmp_path / "a", size=32)), image_size=32)).hash
+    assert load(ImagePairSettings(path=str(pairs(tmp_path / "b", size=32)), image_size=32)).hash == first
 
 
 def test_wrong_names_and_shapes_of_pairs_are_told(tmp_path):
     folder = pairs(tmp_path / "pairs", size=32)
     noise(0, 64, 32).save(folder / "A.png")
     with pytest.raises(DataError, match=r"1 pictures are not named LABEL_NUMBER.*A\.png"):
-        load(Pairs(path=str(folder)))
+        load(ImagePairSettings(path=str(folder)))
     (folder / "A.png").unlink()
     noise(0, 50, 32).save(folder / "0_99.png")
     with pytest.raises(DataError, match=r"0_99\.png: 50 x 32 is not twice as wide"):
-        load(Pairs(path=str(folder)))
+        load(ImagePairSettings(path=str(folder)))
 
 
 def test_paths_that_are_no_pairs_are_told(tmp_path):
     (tmp_path / "x.txt").write_text("text")
     for path, message in (("none", "no file or folder"), ("x.txt", "neither a folder"), ("", "no LABEL_NUMBER")):
         with pytest.raises(DataError, match=message):
-            load(Pairs(path=str(tmp_path / path)))
+            load(ImagePairSettings(path=str(tmp_path / path)))
 
 
 def test_the_faces_are_a_hundred_and_look_like_their_originals():
     from skimage.data import lfw_subset
 
-    dataset = load(Faces(image_size=32, holdout=0.2))
+    dataset = load(FaceSettings(image_size=32, holdout=0.2))
     assert (len(dataset.train), len(dataset.heldout)) == (80, 20)
     check_dataset(dataset)
     number = int(dataset.train.labels[0].removeprefix("face "))
@@ -216,4 +219,4 @@ def test_the_faces_are_a_hundred_and_look_like_their_originals():
         torch.from_numpy(lfw_subset()[number])[None, None], size=(32, 32), mode="bilinear", align_corners=False
     )
     assert (dataset.train.target[0].double() / 255 - small).abs().max() < 0.01
-    assert torch.equal(load(Faces(channels=3)).train.target[:, 2:], load(Faces()).train.target)
+    assert torch.equal(load(FaceSettings(channels=3)).train.target[:, 2:], load(FaceSettings()).train.target)

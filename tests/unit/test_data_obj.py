@@ -13,7 +13,7 @@ from PIL import Image
 from harness.data import load
 from harness.data.obj import MAX_OPCODES, MAX_PICTURE, read_obj
 from harness.errors import DataError
-from harness.study.settings import Pairs
+from harness.study.settings import ImagePairSettings
 
 
 def picture(shade: int = 0, size: int = 16) -> bytes:
@@ -166,7 +166,7 @@ def test_pictures_in_an_obj_file_are_pairs_and_val_obj_is_the_hold_out(tmp_path)
             for number, label in enumerate(labels):
                 pickle.dump((label, picture(20 * number + (5 if name == "val.obj" else 0))), file)
     for path in (tmp_path, tmp_path / "train.obj"):
-        dataset = load(Pairs(path=str(path), image_size=16))
+        dataset = load(ImagePairSettings(path=str(path), image_size=16))
         assert dataset.styles == ("7", "9")
         assert (len(dataset.train), len(dataset.heldout)) == (4, 2)
         assert set(dataset.heldout.labels) == {"9_00000", "7_00001"}
@@ -178,21 +178,21 @@ def test_a_character_of_val_obj_that_is_trained_on_is_told(tmp_path):
         with (tmp_path / name).open("wb") as file:
             for number, label in enumerate(labels):
                 pickle.dump((label, picture(40 * number)), file)
-    assert any("1 of the 1 held-out characters" in note for note in load(Pairs(path=str(tmp_path))).notes)
+    assert any("1 of the 1 held-out characters" in note for note in load(ImagePairSettings(path=str(tmp_path))).notes)
 
 
 def test_a_broken_picture_is_named_with_its_number_and_offset(tmp_path):
     first = pickle.dumps((0, picture()))
     (tmp_path / "train.obj").write_bytes(first + pickle.dumps((0, picture()[:60])))
     with pytest.raises(DataError, match=rf"pair 1 at byte {len(first)}: cannot be read"):
-        load(Pairs(path=str(tmp_path)))
+        load(ImagePairSettings(path=str(tmp_path)))
 
 
 def test_an_empty_train_obj_and_an_unknown_style_in_val_obj_are_told(tmp_path):
     (tmp_path / "train.obj").write_bytes(b"")
     (tmp_path / "val.obj").write_bytes(pickle.dumps((4, picture())))
     with pytest.raises(DataError, match=r"train\.obj is empty"):
-        load(Pairs(path=str(tmp_path)))
+        load(ImagePairSettings(path=str(tmp_path)))
     (tmp_path / "train.obj").write_bytes(pickle.dumps((3, picture())))
     with pytest.raises(DataError, match=r"held-out labels \[4\]"):
-        load(Pairs(path=str(tmp_path)))
+        load(ImagePairSettings(path=str(tmp_path)))

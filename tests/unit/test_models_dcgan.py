@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from harness.models import Conditions
-from harness.models.dcgan import DcganDiscriminatorNetwork, DcganGeneratorNetwork
-from harness.study.settings import DcganDiscriminator, DcganGenerator
+from harness.models.dcgan import DcganDiscriminator, DcganGenerator
+from harness.study.settings import DcganDiscriminatorSettings, DcganGeneratorSettings
 
 Layer = tuple[str, int, int, int, int, int, int, int]
 
@@ -32,14 +32,14 @@ def layers(network: nn.Module, *inputs: object) -> list[Layer]:
 
 
 @pytest.fixture
-def pair_at_64() -> tuple[DcganGeneratorNetwork, DcganDiscriminatorNetwork]:
+def pair_at_64() -> tuple[DcganGenerator, DcganDiscriminator]:
     return (
-        DcganGeneratorNetwork(DcganGenerator(), image_size=64, channels=3),
-        DcganDiscriminatorNetwork(DcganDiscriminator(), image_size=64, channels=3),
+        DcganGenerator(DcganGeneratorSettings(), image_size=64, channels=3),
+        DcganDiscriminator(DcganDiscriminatorSettings(), image_size=64, channels=3),
     )
 
 
-Networks = tuple[DcganGeneratorNetwork, DcganDiscriminatorNetwork]
+Networks = tuple[DcganGenerator, DcganDiscriminator]
 
 
 def test_both_networks_have_the_layers_of_the_post_at_64_pixels(pair_at_64: Networks) -> None:
@@ -75,7 +75,7 @@ def test_norms_stand_everywhere_but_on_the_generators_last_and_the_discriminator
 
 @pytest.mark.parametrize(("image_size", "layer_count"), [(8, 2), (16, 3), (32, 4)])
 def test_smaller_images_have_fewer_layers(image_size: int, layer_count: int) -> None:
-    generator = DcganGeneratorNetwork(DcganGenerator(channels=4), image_size=image_size, channels=1)
+    generator = DcganGenerator(DcganGeneratorSettings(channels=4), image_size=image_size, channels=1)
     image = generator(Conditions(latent=torch.zeros(2, 100))).image
     assert image.shape == (2, 1, image_size, image_size)
     assert len(generator.convs) == layer_count
@@ -83,6 +83,6 @@ def test_smaller_images_have_fewer_layers(image_size: int, layer_count: int) -> 
 
 def test_images_too_small_for_dcgan_are_refused_in_words() -> None:
     with pytest.raises(ValueError, match="images of 4 px are too small"):
-        DcganGeneratorNetwork(DcganGenerator(), image_size=4, channels=1)
+        DcganGenerator(DcganGeneratorSettings(), image_size=4, channels=1)
     with pytest.raises(ValueError, match="images of 4 px are too small"):
-        DcganDiscriminatorNetwork(DcganDiscriminator(), image_size=4, channels=1)
+        DcganDiscriminator(DcganDiscriminatorSettings(), image_size=4, channels=1)

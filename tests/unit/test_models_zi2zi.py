@@ -6,11 +6,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from harness.models import Conditions, Pair, build_pair
+from harness.models import Conditions, NetworkPair, build_pair
 from harness.models.cost import conditions_for, cost
 from harness.models.unet import UNetGenerator
-from harness.models.zi2zi import Zi2ziDiscriminatorNetwork
-from harness.study.settings import FinalConv, Glyphs, TrialSettings, UNet, Zi2ziDiscriminator
+from harness.models.zi2zi import Zi2ziDiscriminator
+from harness.study.settings import (
+    FinalConvSettings,
+    GlyphSettings,
+    TrialSettings,
+    UNetSettings,
+    Zi2ziDiscriminatorSettings,
+)
 
 STYLES = 40
 
@@ -21,13 +27,13 @@ def parameters(network: nn.Module) -> int:
 
 def generator(colours: int, image_size: int = 256, **settings: object) -> UNetGenerator:
     with torch.device("meta"):
-        return UNetGenerator(UNet(**settings), image_size=image_size, channels=colours, styles=STYLES)
+        return UNetGenerator(UNetSettings(**settings), image_size=image_size, channels=colours, styles=STYLES)
 
 
-def discriminator(channels: int, image_size: int = 256, **settings: object) -> Zi2ziDiscriminatorNetwork:
+def discriminator(channels: int, image_size: int = 256, **settings: object) -> Zi2ziDiscriminator:
     with torch.device("meta"):
-        return Zi2ziDiscriminatorNetwork(
-            Zi2ziDiscriminator(**settings), image_size=image_size, channels=channels, styles=STYLES
+        return Zi2ziDiscriminator(
+            Zi2ziDiscriminatorSettings(**settings), image_size=image_size, channels=channels, styles=STYLES
         )
 
 
@@ -40,11 +46,11 @@ def test_the_generator_has_the_published_number_of_parameters(channels: int, cou
     ("channels", "image_size", "settings", "count"),
     [
         (3, 256, {}, 4_367_082),
-        (3, 256, {"final_conv": FinalConv(kernel_size=0)}, 25_808_105),
+        (3, 256, {"final_conv": FinalConvSettings(kernel_size=0)}, 25_808_105),
         (3, 256, {"final_channels": 1}, 1_082_885),
-        (3, 256, {"final_channels": 1, "final_conv": FinalConv(kernel_size=0)}, 1_082_859),
+        (3, 256, {"final_channels": 1, "final_conv": FinalConvSettings(kernel_size=0)}, 1_082_859),
         (1, 64, {}, 4_321_322),
-        (1, 64, {"final_conv": FinalConv(kernel_size=0)}, 5_649_385),
+        (1, 64, {"final_conv": FinalConvSettings(kernel_size=0)}, 5_649_385),
     ],
 )
 def test_the_discriminator_has_the_published_number_of_parameters_in_every_variant(
@@ -60,10 +66,10 @@ def test_dropping_the_last_conv_saves_a_hundred_thousandth_of_the_work_and_narro
     macs = {}
     for name, settings in {
         "zi2zi": {},
-        "one channel": {"final_channels": 1, "final_conv": FinalConv(kernel_size=0)},
+        "one channel": {"final_channels": 1, "final_conv": FinalConvSettings(kernel_size=0)},
         "one channel and 5x5": {"final_channels": 1},
     }.items():
-        macs[name] = cost(Pair(generator(1, channels=1), discriminator(1, **settings)), conditions).macs_d
+        macs[name] = cost(NetworkPair(generator(1, channels=1), discriminator(1, **settings)), conditions).macs_d
     assert macs["one channel and 5x5"] - macs["one channel"] == 25_600
     assert macs["zi2zi"] / 1e6 == pytest.approx(5_098.7, abs=0.05)
     assert macs["one channel"] / 1e6 == pytest.approx(1_736.7, abs=0.05)
@@ -154,9 +160,9 @@ class FlatDiscriminator(nn.Module):
 
 def settings(image_size: int, channels: int) -> TrialSettings:
     return TrialSettings(
-        data=Glyphs(image_size=image_size, channels=channels),
-        generator=UNet(channels=4, style_channels=6, dropout=0.0, init="kaiming"),
-        discriminator=Zi2ziDiscriminator(channels=4, init="kaiming"),
+        data=GlyphSettings(image_size=image_size, channels=channels),
+        generator=UNetSettings(channels=4, style_channels=6, dropout=0.0, init="kaiming"),
+        discriminator=Zi2ziDiscriminatorSettings(channels=4, init="kaiming"),
     )
 
 
@@ -189,7 +195,7 @@ def test_images_and_codes_equal_those_of_the_nested_original(image_size: int, ch
 @pytest.mark.parametrize("image_size", [32, 64])
 def test_judgements_equal_those_of_the_original(image_size: int, channels: int, training: bool) -> None:
     ours = build_pair(settings(image_size, channels), styles=3, block="0").discriminator
-    assert isinstance(ours, Zi2ziDiscriminatorNetwork)
+    assert isinstance(ours, Zi2ziDiscriminator)
     theirs = FlatDiscriminator(channels, 4, image_size // 8, 3)
     image, conditions = inputs(image_size, channels)
     with torch.no_grad():

@@ -6,12 +6,12 @@ import fakes
 import pytest
 
 from harness.models import build_pair
-from harness.models.cost import Cost, conditions_for, cost
+from harness.models.cost import NetworkCost, conditions_for, cost
 from harness.preflight import step_timing as pace
 from harness.study.settings import TrialSettings
 
 
-def size_of(settings: TrialSettings) -> Cost:
+def size_of(settings: TrialSettings) -> NetworkCost:
     pair = build_pair(settings, styles=fakes.STYLES, block="0")
     return cost(pair, conditions_for(1, fakes.SIZE, paired=True, latent=None, styles=fakes.STYLES))
 
@@ -51,7 +51,7 @@ def test_a_step_that_fails_is_told_from_one_that_is_timed() -> None:
 def test_a_step_costs_what_its_passes_add_up_to() -> None:
     """One generator step: G forward, D forward and backward twice over, then G's and D's backward with D's forward."""
     settings = fakes.settings(training={"generator_steps": 1, "batch_size": 4})
-    size = Cost(parameters_g=0, parameters_d=0, macs_g=100, macs_d=10, activation_bytes=0)
+    size = NetworkCost(parameters_g=0, parameters_d=0, macs_g=100, macs_d=10, activation_bytes=0)
     assert pace.step_multiply_adds(settings, size) == 4 * (100 + 6 * 10 + 2 * 100 + 2 * 10)
     more = fakes.settings(training={"generator_steps": 2, "batch_size": 4})
     assert pace.step_multiply_adds(more, size) - pace.step_multiply_adds(settings, size) == 4 * (3 * 100 + 2 * 10)

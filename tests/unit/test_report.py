@@ -16,7 +16,7 @@ from harness.report.latex import escaped as latex_escaped
 from harness.report.markdown import escaped as markdown_escaped
 from harness.report.table import NONE, Table, duration, large, short, spread
 from harness.report.write import document, write
-from harness.verdicts.judge import stored
+from harness.verdicts.judge import judge_stored
 
 NASTY = "</style><script>alert(1)</script> | _x_ \\ $y$ {z} & % # ~ ^ `c` *d* <!-- 漢"
 FAILED = {("spectral_norm=convs+heads", 1): "diverged", ("spectral_norm=convs+heads", 3): "timeout"}
@@ -24,7 +24,7 @@ FAILED = {("spectral_norm=convs+heads", 1): "diverged", ("spectral_norm=convs+he
 
 def written(folder: Path, **options: Any) -> dict[str, str]:
     fill(folder, options.pop("asked", study()), **options)
-    store, findings = stored(folder)
+    store, findings = judge_stored(folder)
     return {ending: path.read_text(encoding="utf-8") for ending, path in write(findings, store).items()}
 
 
@@ -176,7 +176,7 @@ def test_pictures_come_from_one_block_and_say_which(tmp_path: Path) -> None:
     store = fill(tmp_path, study())
     for arm in ("baseline", "spectral_norm=convs"):
         (store.samples / f"b000-{arm}.png").unlink()
-    _, findings = stored(tmp_path)
+    _, findings = judge_stored(tmp_path)
     page = Seen(write(findings, store)["html"].read_text(encoding="utf-8"))
     assert "The same held-out items, block 1" in page.text
     labels = [attrs["alt"] for tag, attrs in page.tags if tag == "img"]
@@ -188,13 +188,13 @@ def test_a_damaged_picture_does_not_stop_the_report(tmp_path: Path) -> None:
     store = fill(tmp_path, study())
     (store.samples / "b000-baseline.png").write_bytes(strip(1)[:50])
     (store.samples / "target.png").write_bytes(b"no picture")
-    _, findings = stored(tmp_path)
+    _, findings = judge_stored(tmp_path)
     assert "picture damaged" in Seen(write(findings, store)["html"].read_text(encoding="utf-8")).text
 
 
 def test_the_report_goes_where_it_is_asked_to_go_and_its_pictures_are_found_from_there(tmp_path: Path) -> None:
     store = fill(tmp_path / "results", study())
-    _, findings = stored(tmp_path / "results")
+    _, findings = judge_stored(tmp_path / "results")
     paths = write(findings, store, tmp_path / "elsewhere" / "deep")
     assert not (tmp_path / "results" / "report").exists()
     addresses = re.findall(r"\(<(.+?\.png)>\)", paths["md"].read_text(encoding="utf-8"))
@@ -207,7 +207,7 @@ def test_the_report_goes_where_it_is_asked_to_go_and_its_pictures_are_found_from
 
 def test_a_folder_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
     store = fill(tmp_path, study(), blocks=1)
-    _, findings = stored(tmp_path)
+    _, findings = judge_stored(tmp_path)
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(StoreError, match="a file is in the way"):
         write(findings, store, tmp_path / "file")
@@ -215,7 +215,7 @@ def test_a_folder_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> N
 
 def test_the_document_has_what_compare_has_and_the_study_beside_it(tmp_path: Path) -> None:
     fill(tmp_path, study(), statuses=FAILED)
-    _, findings = stored(tmp_path)
+    _, findings = judge_stored(tmp_path)
     found = document(findings)
     assert findings.primary is not None
     assert found["contrasts"] == findings.primary.to_dict()["contrasts"]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.results.schema import MEASUREMENTS, TRIALS, ArmPlan, schema_text, trial_columns
+from harness.results.schema import MEASUREMENT_COLUMNS, TRIAL_COLUMNS, ArmPlan, schema_text, trial_columns
 
 
 def test_the_written_schema_is_the_schema() -> None:
@@ -12,10 +12,10 @@ def test_the_written_schema_is_the_schema() -> None:
 
 
 def test_every_column_has_a_meaning_and_a_name_of_its_own() -> None:
-    for columns in (trial_columns(["a"], ["fid_efficientnet"]), MEASUREMENTS):
+    for columns in (trial_columns(["a"], ["fid_efficientnet"]), MEASUREMENT_COLUMNS):
         assert len({column.name for column in columns}) == len(columns)
         assert all(column.meaning for column in columns)
-    assert {c.name for c in TRIALS} < {c.name for c in trial_columns(["a"], ["ssim"])}
+    assert {c.name for c in TRIAL_COLUMNS} < {c.name for c in trial_columns(["a"], ["ssim"])}
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import ttost_paired
 
 from harness.statistics import paired_tests as paired
-from harness.statistics.paired_blocks import Pairs
+from harness.statistics.paired_blocks import PairedBlocks
 from harness.statistics.stopping import holm
 
 SLEEP_1 = np.array([0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0])
@@ -22,7 +22,7 @@ SLEEP_2 = np.array([1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4])
 def pairs_of(arm, baseline, arm_failed=None, baseline_failed=None):
     arm, baseline = np.array(arm, float), np.array(baseline, float)
     none = np.zeros(len(arm), bool)
-    return Pairs(
+    return PairedBlocks(
         arm,
         baseline,
         none if arm_failed is None else np.array(arm_failed),

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from harness.models import GaussianBlur
 from harness.preflight.facts.fact import Fact, Inspected
 from harness.randomness import stream
-from harness.study.settings import Blur, CommonDiscriminator
+from harness.study.settings import BlurSettings, CommonDiscriminatorSettings
 
 
 def blur_facts(arms: Sequence[Inspected]) -> Iterable[Fact]:
@@ -20,7 +20,7 @@ def blur_facts(arms: Sequence[Inspected]) -> Iterable[Fact]:
     kernels, places = set(), set()
     for arm in arms:
         d = arm.settings.discriminator
-        if not isinstance(d, CommonDiscriminator) or d.blur.position == "none":
+        if not isinstance(d, CommonDiscriminatorSettings) or d.blur.position == "none":
             continue
         kernel = (d.blur.kernel_size, d.blur.sigma)
         if kernel not in kernels:
@@ -34,7 +34,7 @@ def blur_facts(arms: Sequence[Inspected]) -> Iterable[Fact]:
                 yield from _backward(arm, d.blur)
 
 
-def _kernel_facts(blur: Blur, size: int) -> Iterable[Fact]:
+def _kernel_facts(blur: BlurSettings, size: int) -> Iterable[Fact]:
     layer = GaussianBlur(blur.kernel_size, blur.sigma).double()
     subject = f"blur of kernel size {blur.kernel_size}, sigma {blur.sigma:g}"
     before = torch.get_rng_state()
@@ -83,7 +83,7 @@ def _along_one_axis(layer: GaussianBlur, size: int) -> Tensor:
     return blurred[:, 0, :, 0].T
 
 
-def _one_larger_kernel(arm: Inspected, blur: Blur) -> Fact:
+def _one_larger_kernel(arm: Inspected, blur: BlurSettings) -> Fact:
     """Compare the first convolution behind the blur with a single convolution of the joined kernel."""
     conv = next(m for m in arm.pair.discriminator.modules() if isinstance(m, nn.Conv2d))
     weight = conv.weight.detach().double()
@@ -106,7 +106,7 @@ def _one_larger_kernel(arm: Inspected, blur: Blur) -> Fact:
     )
 
 
-def _backward(arm: Inspected, blur: Blur) -> Iterable[Fact]:
+def _backward(arm: Inspected, blur: BlurSettings) -> Iterable[Fact]:
     """Yield what the blur does to a gradient that is the same for every place of the output, as of mean pooling."""
     side = -(-arm.settings.data.image_size // 8)
     x = torch.zeros(1, 1, side, side, dtype=torch.float64, requires_grad=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from harness.models import Pair
-from harness.models.cost import Cost
+from harness.models import NetworkPair
+from harness.models.cost import NetworkCost
 from harness.preflight.small_networks import Shape
 from harness.study.settings import TrialSettings
 
@@ -31,6 +31,6 @@ class Inspected:
     small: TrialSettings
     """The same at a smaller width."""
     shape: Shape
-    pair: Pair
+    pair: NetworkPair
     """At its real size; shared between arms, and never to be changed."""
-    size: Cost
+    size: NetworkCost

@@ -10,13 +10,13 @@ import torch
 from torch import nn
 
 from harness.models import build_pair
-from harness.models.cost import Cost, conditions_for
+from harness.models.cost import NetworkCost, conditions_for
 from harness.preflight.facts.blur import blur_facts
 from harness.preflight.facts.fact import Fact, Inspected
 from harness.preflight.facts.spectral import spectral_facts
 from harness.preflight.function_probe import STREAMS, agreement, course
 from harness.preflight.settings_read import changed_settings
-from harness.study.settings import DcganGenerator, UNet
+from harness.study.settings import DcganGeneratorSettings, UNetSettings
 from harness.trial.losses import ADVERSARIAL
 
 Topic = Callable[[Sequence[Inspected]], Iterable[Fact]]
@@ -38,7 +38,7 @@ def facts(arms: Sequence[Inspected]) -> tuple[Fact, ...]:
         (("training.loss.real_and_fake",), batch_facts),
     ]
     found = [fact for prefixes, topic in topics if any(p.startswith(prefixes) for p in touched) for fact in topic(arms)]
-    if isinstance(arms[0].settings.generator, DcganGenerator):
+    if isinstance(arms[0].settings.generator, DcganGeneratorSettings):
         found += dcgan_facts(arms)
     return tuple(found)
 
@@ -64,7 +64,7 @@ COSTS = {
     "macs_d": "multiply-adds of D",
     "activation_bytes": "bytes of activations",
 }
-assert set(COSTS) == set(Cost.__dataclass_fields__)
+assert set(COSTS) == set(NetworkCost.__dataclass_fields__)
 
 
 def stride_facts(arms: Sequence[Inspected]) -> Iterable[Fact]:
@@ -73,7 +73,7 @@ def stride_facts(arms: Sequence[Inspected]) -> Iterable[Fact]:
     seen = set()
     for arm in arms:
         g = arm.settings.generator
-        if not isinstance(g, UNet):
+        if not isinstance(g, UNetSettings):
             continue
         key = (g.levels, g.innermost, g.upsampling, arm.settings.data.image_size)
         if key in seen:

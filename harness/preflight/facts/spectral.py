@@ -16,7 +16,7 @@ from harness.models.contract import Conditions
 from harness.preflight.facts.fact import Fact, Inspected
 from harness.preflight.function_probe import STREAMS
 from harness.randomness import stream
-from harness.study.settings import CommonDiscriminator, TrialSettings
+from harness.study.settings import CommonDiscriminatorSettings, TrialSettings
 
 ITERATIONS = 60
 """Power iterations for the norm of a convolution."""
@@ -119,7 +119,7 @@ def _cancelled(arm: Inspected, bound: Sequence[str]) -> Fact:
     Without the norms' epsilon, a layer whose scale is taken out again makes no difference beyond rounding.
     """
     d = arm.small.discriminator
-    assert isinstance(d, CommonDiscriminator)
+    assert isinstance(d, CommonDiscriminatorSettings)
     plain = arm.small.model_copy(update={"discriminator": d.model_copy(update={"spectral_norm": "none"})})
     network = build_pair(plain, styles=arm.shape.styles, block=STREAMS).discriminator.double().train()
     inputs = _images(plain, arm, torch.float64)
