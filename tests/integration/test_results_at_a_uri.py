@@ -90,8 +90,9 @@ def test_a_row_is_sent_after_the_rest_of_its_trial(monkeypatch: pytest.MonkeyPat
     assert order == ["signals", "measurements", "trials"]
 
 
-@pytest.mark.parametrize("alive", ["process 7 on elsewhere", f"process {os.getpid()} on {socket.gethostname()}"])
-def test_a_driver_at_work_elsewhere_or_here_is_named(alive: str) -> None:
+@pytest.mark.parametrize("here", [False, True])
+def test_a_driver_at_work_elsewhere_or_here_is_named(here: bool) -> None:
+    alive = f"process {os.getpid()} on {socket.gethostname()}" if here else "process 7 on elsewhere"
     holder = f"{alive} since 2026-01-02 03:04 UTC"
     fsspec.filesystem("memory").pipe_file("/results/load/.holder", holder.encode())
     with pytest.raises(StoreError, match=rf"in use by {holder}.*delete \.holder"):
