@@ -37,7 +37,7 @@ def page(
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["slug"] = _slug
-    folder = files("harness.report.write")
+    folder = files("harness.report")
     study = findings.study
     values: dict[str, Any] = {
         "title": study.question or study.study,

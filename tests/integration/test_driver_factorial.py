@@ -37,7 +37,7 @@ def study(monkeypatch: pytest.MonkeyPatch) -> Study:
 
 def test_a_level_that_always_fails_leaves_a_study_with_contrasts_and_no_effects(study: Study, tmp_path: Path) -> None:
     dummy.drive(study, tmp_path, executor=FastOnesFail())
-    _, found = harness.verdicts.judge.stored(Store(tmp_path / "load"))
+    _, found = harness.verdicts.judge.judge_stored(Store(tmp_path / "load"))
     assert found.trials_done == 12
     assert found.effects is None
     statuses = {arm.name: arm.statuses for arm in found.arms}

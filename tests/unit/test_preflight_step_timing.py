@@ -16,7 +16,7 @@ def size_of(settings: TrialSettings) -> NetworkCost:
     return cost(pair, conditions_for(1, fakes.SIZE, paired=True, latent=None, styles=fakes.STYLES))
 
 
-def paces(settings: TrialSettings) -> tuple[dict[str, pace.Pace], dict[str, str]]:
+def paces(settings: TrialSettings) -> tuple[dict[str, pace.StepTiming], dict[str, str]]:
     pair = build_pair(settings, styles=fakes.STYLES, block="0")
     return pace.step_paces({"arm": (settings, pair, size_of(settings), fakes.dataset())})
 
@@ -37,7 +37,7 @@ def test_long_steps_are_timed_on_fewer_images_and_endless_ones_not_at_all(monkey
     monkeypatch.setattr(pace, "SLOW_STEP", expected / 100)
     assert paces(settings)[0]["arm"].how == "measured on 2 images of 16"
     monkeypatch.setattr(pace, "ENDLESS_STEP", expected / 100)
-    assert paces(settings)[0]["arm"] == pace.Pace(expected, "worked out from multiply-adds")
+    assert paces(settings)[0]["arm"] == pace.StepTiming(expected, "worked out from multiply-adds")
 
 
 def test_a_step_that_fails_is_told_from_one_that_is_timed() -> None:

@@ -233,9 +233,9 @@ def test_the_report_needs_neither_torch_nor_pyplot_and_the_dashboard_loads_optun
     fill(tmp_path, study(), blocks=3)
     code = (
         "import sys; from pathlib import Path; "
-        "from harness.verdicts.judge import stored; from harness.report.write import write;"
+        "from harness.verdicts.judge import judge_stored; from harness.report.write import write;"
         "import harness.dashboard;"
-        f"store, found = stored(Path({str(tmp_path)!r})); write(found, store);"
+        f"store, found = judge_stored(Path({str(tmp_path)!r})); write(found, store);"
         "print([m for m in ('torch', 'optuna', 'matplotlib.pyplot') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
