@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import secrets
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -16,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from harness.atomic_write import atomic_write
 from harness.data.dataset import Dataset, Split
 from harness.errors import DataError
 
@@ -31,8 +30,8 @@ def key_of(**parts: Any) -> str:
 def cached(folder: Path | None, key: str, make: Callable[[], Dataset]) -> Dataset:
     """Return the data set stored under a key, or make and store it.
 
-    The file is written under a scratch name and renamed, so several processes may do this at once, and a process
-    that is killed leaves nothing half-written under the key.
+    The file is written whole, so several processes may do this at once, and a process that is killed leaves nothing
+    half-written under the key.
 
     Args:
         folder: Where the data sets are kept; None keeps nothing.
@@ -63,21 +62,13 @@ def _write(path: Path, dataset: Dataset) -> None:
         if split.source is not None:
             arrays[f"{name}_source"] = split.source.numpy()
     arrays["meta"] = np.frombuffer(json.dumps(meta).encode(), dtype=np.uint8)
-    scratch = path.with_name(f".{path.stem}-{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with scratch.open("wb") as file:
+        with atomic_write(path, durable=False) as file:
             np.savez(file, allow_pickle=False, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        scratch.replace(path)
     except OSError as error:
         raise DataError(
             f"{path.parent}: cannot store the data set ({error.strerror}); make room, or name another folder"
         ) from error
-    finally:
-        if scratch.exists():
-            scratch.unlink()
 
 
 def _read(path: Path) -> Dataset | None:

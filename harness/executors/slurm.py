@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.atomic_write import atomic_write
 from harness.errors import HarnessError, MissingExtraError
 from harness.executors.base import Compute, Event, Finished, Lost, Place, Started
 from harness.executors.worker import ONE_THREAD, compute, warm_up
@@ -232,10 +233,8 @@ def _compute(task: TrialTask, place: Place, note: Path, driver: Path, orphaned: 
 
 def _write(path: Path, text: str) -> None:
     """Write a note whole; one that cannot be written is missed by nobody for long."""
-    scratch = path.with_name(f".scratch-{os.uname().nodename}-{os.getpid()}-{path.name}")
-    with contextlib.suppress(OSError):
-        scratch.write_text(text, encoding="ascii")
-        scratch.replace(path)
+    with contextlib.suppress(OSError), atomic_write(path, durable=False) as file:
+        file.write(text.encode())
 
 
 def _silent(note: Path, driver: Path) -> float:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from harness.atomic_write import atomic_write
 from harness.errors import HarnessError
 
 Arrays = dict[str, np.ndarray[Any, Any]]
@@ -20,7 +19,7 @@ Arrays = dict[str, np.ndarray[Any, Any]]
 def kept(folder: Path | None, key: tuple[object, ...], compute: Callable[[], Arrays]) -> Arrays:
     """Return the arrays stored under this key, or compute and store them.
 
-    Writers may race: each writes a scratch file of its own and renames it, so a reader sees a whole file or none.
+    Writers may race: each writes the file whole, so a reader sees all of one or none.
     A file that cannot be read (cut off by a power failure) is computed and written anew.
 
     Args:
@@ -39,11 +38,8 @@ def kept(folder: Path | None, key: tuple[object, ...], compute: Callable[[], Arr
         return stored
     arrays = compute()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle, scratch = tempfile.mkstemp(prefix=".scratch-", suffix=".npz", dir=folder)
-        with os.fdopen(handle, "wb") as stream:
+        with atomic_write(file, durable=False) as stream:
             np.savez(stream, allow_pickle=False, **arrays)
-        Path(scratch).replace(file)
     except OSError as error:
         raise HarnessError(
             f"{folder}: statistics of real images cannot be kept here ({error}); give another folder"

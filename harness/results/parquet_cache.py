@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.atomic_write import atomic_write
 from harness.errors import StoreError
 
 if TYPE_CHECKING:
@@ -173,13 +175,8 @@ class Folder:
         """Write a large file whole; a folder that cannot be written is read slowly, that is all."""
         import pyarrow.parquet as pq
 
-        scratch = path.with_name(f".scratch-{os.getpid()}-{path.name}")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            pq.write_table(table, scratch, write_page_checksum=True)
-            scratch.replace(path)
-        except OSError:
-            scratch.unlink(missing_ok=True)
+        with suppress(OSError), atomic_write(path, durable=False) as file:
+            pq.write_table(table, file, write_page_checksum=True)
 
 
 def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
+from harness.atomic_write import scratch_for
 from harness.errors import HarnessError, MissingExtraError, StoreError
 
 HOLDER = ".holder"
@@ -118,7 +119,7 @@ class Remote:
         with self._asked() as (files, root):
             for start in range(0, len(wanted), AT_ONCE):
                 paths = [folder / name for name in wanted[start : start + AT_ONCE]]
-                scratches = [path.parent / f".scratch-{os.getpid()}-{path.name}" for path in paths]
+                scratches = [scratch_for(path) for path in paths]
                 for path in paths:
                     path.parent.mkdir(parents=True, exist_ok=True)
                 files.get([f"{root}/{name}" for name in wanted[start : start + AT_ONCE]], [str(s) for s in scratches])

@@ -7,11 +7,12 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.atomic_write import atomic_write, remove_scratch
 from harness.errors import StoreError
 from harness.results.parquet_cache import Folder
 from harness.results.remote import Remote, is_uri, working_copy
@@ -135,10 +136,7 @@ class Store:
             ) from error
         try:
             self._write_here(".holder", f"process {os.getpid()} on {os.uname().nodename}".encode())
-            for folder, _, names in os.walk(self.folder):
-                for name in names:
-                    if name.startswith(".scratch-"):
-                        Path(folder, name).unlink(missing_ok=True)
+            remove_scratch(self.folder)
             with nullcontext() if self.remote is None else self._in_step(self.remote):
                 yield
         finally:
@@ -203,17 +201,10 @@ class Store:
 
     def _write_here(self, name: str, content: bytes) -> None:
         path = self.folder / name
-        scratch = path.parent / f".scratch-{os.getpid()}-{path.name}"
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with scratch.open("wb") as file:
+            with atomic_write(path) as file:
                 file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            scratch.replace(path)
         except OSError as error:
-            with suppress(OSError):
-                scratch.unlink(missing_ok=True)
             raise StoreError(
                 f"{path}: cannot be written ({error.strerror}); make room or choose another --results"
             ) from error

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from harness.atomic_write import atomic_write
+
 
 def save(path: Path, key: str, state: dict[str, Any]) -> bool:
-    """Write a state under a scratch name, flush it, and rename it.
+    """Write a state whole.
 
     Args:
         path: The checkpoint's file.
@@ -21,16 +22,10 @@ def save(path: Path, key: str, state: dict[str, Any]) -> bool:
     Returns:
         Whether it was written. A full or read-only disk costs the checkpoint, not the trial.
     """
-    scratch = path.with_name(f".scratch-{os.uname().nodename}-{os.getpid()}-{path.name}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with scratch.open("wb") as file:
+        with atomic_write(path) as file:
             torch.save({"key": key, **state}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        scratch.replace(path)
     except (OSError, RuntimeError):  # torch reports a full disk as a RuntimeError
-        scratch.unlink(missing_ok=True)
         return False
     return True
 
