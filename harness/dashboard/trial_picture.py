@@ -6,6 +6,7 @@ import io
 import math
 from typing import TYPE_CHECKING
 
+from harness.image_files import ImageError, read_image
 from harness.results.store import Store
 
 if TYPE_CHECKING:
@@ -40,10 +41,7 @@ def sample_grid(store: Store, trial_id: str) -> bytes | None:
 
 def strip(store: Store, name: str) -> Image | None:
     """Return a strip of samples by its name; None where it is missing, or no picture."""
-    from PIL import Image
-
     try:
-        with Image.open(store.samples / f"{name}.png") as picture:
-            return picture.convert("RGB")
-    except OSError:
+        return read_image(store.samples / f"{name}.png", channels=3)
+    except ImageError:
         return None

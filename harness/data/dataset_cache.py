@@ -6,7 +6,7 @@ import hashlib
 import json
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,15 @@ CODE_VERSION = 1
 def key_of(**parts: Any) -> str:
     """Return the hash of all that a data set is made from (JSON-able values), with the version of this code."""
     return hashlib.sha256(json.dumps([CODE_VERSION, parts], sort_keys=True).encode()).hexdigest()
+
+
+def listing_digest(files: Iterable[Path], root: Path) -> str:
+    """Return the hash of files' names below `root`, sizes and times of change; reads none of them."""
+    digest = hashlib.sha256()
+    for name, path in sorted((path.relative_to(root).as_posix(), path) for path in files):
+        status = path.stat()
+        digest.update(f"{name}|{status.st_size}|{status.st_mtime_ns}\n".encode(errors="surrogateescape"))
+    return digest.hexdigest()
 
 
 def cached(folder: Path | None, key: str, make: Callable[[], Dataset]) -> Dataset:

@@ -12,10 +12,11 @@ import torch
 from PIL import Image
 
 from harness.data.dataset import Dataset, Split
-from harness.data.dataset_cache import cached, key_of
-from harness.data.decode import SUFFIXES, Pixels, decode, fit, listing_digest, to_pixels
+from harness.data.dataset_cache import cached, key_of, listing_digest
+from harness.data.pixels import Pixels, fit, to_pixels
 from harness.data.split import hold_out
 from harness.errors import DataError, MissingExtraError
+from harness.image_files import SUFFIXES, decode, read_bytes
 from harness.study.settings import FaceSettings, ImageFolderSettings
 
 FACES = 100
@@ -46,20 +47,22 @@ def load_images(settings: ImageFolderSettings, cache: Path | None = None) -> Dat
 
 
 def _pictures(root: Path) -> list[Path]:
-    found: list[Path] = []
-    for folder, _, names in os.walk(root):
-        found += [Path(folder, n) for n in names if n[0] != "." and Path(n).suffix.lower() in SUFFIXES]
-    return [path for path in sorted(found) if path.is_file()]
+    return sorted(
+        Path(folder, name)
+        for folder, _, names in os.walk(root)
+        for name in names
+        if name[0] != "." and Path(name).suffix.lower() in SUFFIXES
+    )
 
 
 def _make(settings: ImageFolderSettings, files: Sequence[Path]) -> Dataset:
-    order = sorted((hashlib.sha256(_bytes(path)).hexdigest(), path.name, path) for path in files)[: settings.limit]
+    order = sorted((hashlib.sha256(read_bytes(path)).hexdigest(), path.name, path) for path in files)[: settings.limit]
     shape = (len(order), settings.channels, settings.image_size, settings.image_size)
     pixels = np.empty(shape, dtype=np.uint8)
     broken: list[str] = []
     for item, (_, _, path) in enumerate(order):
         try:
-            picture = decode(_bytes(path), path.name, settings.channels)
+            picture = decode(read_bytes(path), path.name, settings.channels)
             pixels[item] = to_pixels(fit(picture, settings.image_size))
         except DataError:
             broken.append(str(path))
@@ -73,13 +76,6 @@ def _make(settings: ImageFolderSettings, files: Sequence[Path]) -> Dataset:
 
 def _count(number: int) -> str:
     return f"{number} picture{'s' if number != 1 else ''}"
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); remove it, or make it readable") from error
 
 
 def load_faces(settings: FaceSettings) -> Dataset:

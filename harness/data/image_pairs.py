@@ -13,11 +13,12 @@ import torch
 from PIL import Image
 
 from harness.data.dataset import Dataset, Split
-from harness.data.dataset_cache import cached, key_of
-from harness.data.decode import SUFFIXES, Pixels, decode, listing_digest, to_pixels
+from harness.data.dataset_cache import cached, key_of, listing_digest
 from harness.data.obj import read_obj
+from harness.data.pixels import Pixels, to_pixels
 from harness.data.split import hold_out
 from harness.errors import DataError
+from harness.image_files import SUFFIXES, decode, read_bytes
 from harness.study.settings import ImagePairSettings
 
 NAME = re.compile(r"(\d{1,9})_(\d+)")
@@ -68,7 +69,7 @@ def _files(path: Path) -> tuple[list[Path], list[Path]]:
     """Return the files to train on, and those held out: pictures and nothing, or one `.obj` file and its `val.obj`."""
     if path.is_dir() and not (path / "train.obj").is_file():
         pictures = sorted(
-            p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and p.name[0] != "." and p.is_file()
+            p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and p.name[0] != "." and not p.is_dir()
         )
         strangers = [p.name for p in pictures if not NAME.fullmatch(p.stem)]
         if strangers:
@@ -131,11 +132,7 @@ def _read(files: Iterable[Path], settings: ImagePairSettings) -> Iterator[ImageP
                 yield _cut(record.picture, where, record.label, f"{record.label}_{number:05d}", settings)
         else:
             style = int(path.stem.partition("_")[0])
-            try:
-                data = path.read_bytes()
-            except OSError as error:
-                raise DataError(f"{path}: cannot be read ({error.strerror})") from error
-            yield _cut(data, str(path), style, path.name, settings)
+            yield _cut(read_bytes(path), str(path), style, path.name, settings)
 
 
 def _cut(data: bytes, where: str, style: int, label: str, settings: ImagePairSettings) -> ImagePair:

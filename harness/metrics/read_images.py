@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
+from harness import image_files
 from harness.errors import DataError
+from harness.image_files import ImageError, read_image
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".pgm", ".ppm"})
+SUFFIXES = image_files.SUFFIXES | {".gif"}
 _SHARE_OF_MEMORY = 0.25
 """Of the machine's memory, at most this share for the images of one folder."""
 
@@ -50,8 +52,6 @@ class ReadImages:
 def read_pictures(folder: Path, size: int | None = None) -> ReadImages:
     """Return all images in a folder and the folders inside it; files of other kinds and hidden ones are passed over.
 
-    Transparent is white; palettes become colour; 16-bit grey is rounded to 8 bits; of several frames the first counts.
-
     Args:
         folder: Where the images are.
         size: Resize every image of another size to this side by Pillow's bicubic filter, which does not alias.
@@ -66,13 +66,16 @@ def read_pictures(folder: Path, size: int | None = None) -> ReadImages:
     files = sorted(shown, key=lambda path: (str(path.with_suffix("")), path.suffix))
     if not files:
         raise DataError(f"{folder}: holds no images; allowed: {', '.join(sorted(SUFFIXES))}")
-    arrays, broken = [], []
+    arrays: list[np.ndarray[Any, Any]] = []
+    broken, values = [], 0
     for file in files:
         try:
             arrays.append(_array(folder / file, size))
-        except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
-            broken.append(f"{file} ({error})")
-        _require_memory(folder, len(files), arrays[:1])
+        except ImageError as error:
+            broken.append(f"{file} ({error.reason})")
+            continue
+        values += arrays[-1].size
+        _require_memory(folder, len(files), arrays[0], values)
     if broken:
         more = f" and {len(broken) - 3} more" if len(broken) > 3 else ""
         raise DataError(f"{folder}: cannot read {'; '.join(broken[:3])}{more}; remove or repair them")
@@ -81,30 +84,17 @@ def read_pictures(folder: Path, size: int | None = None) -> ReadImages:
 
 
 def _array(file: Path, size: int | None) -> np.ndarray[Any, Any]:
-    with Image.open(file) as image:
-        picture = _eight_bits(image)
-    if size is not None and picture.size != (size, size):
-        picture = picture.resize((size, size), Image.Resampling.BICUBIC)
-    return np.array(picture)
+    image = read_image(file)
+    if size is not None and image.size != (size, size):
+        image = image.resize((size, size), Image.Resampling.BICUBIC)
+    return np.array(image)
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """Return an image as 8-bit grey or RGB."""
-    if image.mode.startswith("I;16"):
-        return Image.fromarray(np.round(np.asarray(image, dtype=np.float64) / 257).astype(np.uint8))
-    if image.mode in ("I", "F"):
-        raise ValueError(f"{image.mode}: 32-bit values have no known range; save it with 8 or 16 bits")
-    if image.mode in ("LA", "PA", "La", "RGBA", "RGBa") or "transparency" in image.info:
-        white = Image.new("RGBA", image.size, "white")
-        flat = Image.alpha_composite(white, image.convert("RGBA"))
-        return flat.convert("L" if image.mode in ("L", "LA", "La", "1") else "RGB")
-    return image.convert("L" if image.mode in ("1", "L") else "RGB")
-
-
-def _require_memory(folder: Path, count: int, first: list[np.ndarray[Any, Any]]) -> None:
+def _require_memory(folder: Path, count: int, first: np.ndarray[Any, Any], values: int) -> None:
+    """Refuse as early as possible what will not fit: `count` images like the first, or the values read so far."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    needed = 4 * count * sum(array.size for array in first)
+    needed = 4 * max(count * first.size, values)
     if needed > _SHARE_OF_MEMORY * memory:
-        size = f"{first[0].shape[0]} x {first[0].shape[1]}"
-        found = f"{count} images of {size} take {needed / 1e9:.1f} GB of {memory / 1e9:.1f}"
+        size = f"{first.shape[0]} x {first.shape[1]}"
+        found = f"{count} images (the first of {size}) take {needed / 1e9:.1f} GB of {memory / 1e9:.1f}"
         raise DataError(f"{folder}: {found}; give a smaller size, fewer images, or files of features (.npy)")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.image_files import ImageError, read_image
 from harness.report.table import short
 from harness.results.store import Store
 from harness.verdicts.judge import StudyVerdicts
@@ -74,14 +75,11 @@ def samples(findings: StudyVerdicts, store: Store, trials: pd.DataFrame) -> Samp
 
 
 def _strip(label: str, about: str, path: Path | None) -> Strip:
-    from PIL import Image
-
     if path is None:
         return Strip(label, about or "no picture", None, 0)
     try:
-        with Image.open(path) as picture:
-            width = picture.width
-    except OSError:
+        width = read_image(path).width
+    except ImageError:
         return Strip(label, f"{about}, picture damaged".removeprefix(", "), None, 0)
     return Strip(label, about, path, width * max(1, WIDE // width))
 

@@ -13,8 +13,9 @@ from PIL import Image
 from torchvision.transforms import v2
 
 from harness.data import check_dataset, load
-from harness.data.decode import decode, fit
+from harness.data.pixels import fit
 from harness.errors import DataError
+from harness.image_files import decode
 from harness.study.settings import FaceSettings, ImageFolderSettings, ImagePairSettings
 
 
@@ -150,16 +151,17 @@ def test_transparent_parts_are_white(channels):
     assert np.asarray(decode(stream.getvalue(), "x", channels)).min() == 255
 
 
-def test_sixteen_bits_are_refused_and_not_clipped():
+def test_sixteen_bits_are_rounded_and_not_clipped():
     stream = io.BytesIO()
     Image.fromarray(np.full((4, 4), 40_000, dtype=np.uint16)).save(stream, "PNG")
-    with pytest.raises(DataError, match="8 bits"):
-        decode(stream.getvalue(), "x.png", 1)
+    assert np.asarray(decode(stream.getvalue(), "x.png", 1)).tolist() == [[round(40_000 / 257)] * 4] * 4
 
 
-def test_postscript_never_reaches_a_decoder():
-    with pytest.raises(DataError, match="no picture in a known format"):
-        decode(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EOF\n", "x.png", 1)
+def test_values_of_no_known_range_are_refused():
+    stream = io.BytesIO()
+    Image.fromarray(np.full((4, 4), 0.5, dtype=np.float32)).save(stream, "TIFF")
+    with pytest.raises(DataError, match="mode F has no known range"):
+        decode(stream.getvalue(), "x.tif", 1)
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png"])
