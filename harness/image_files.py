@@ -12,7 +12,7 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from harness.errors import DataError
 
@@ -90,7 +90,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 def decode(data: bytes, where: str, channels: int | None = None) -> Image.Image:
-    """Return an image as grey (mode L) or RGB, transparent parts on white.
+    """Return an image as grey (mode L) or RGB, upright as its EXIF data say, transparent parts on white.
 
     Palettes become colour; 16-bit grey is rounded to 8 bits; of several frames the first counts.
 
@@ -123,6 +123,7 @@ def _decode(data: bytes, channels: int | None) -> Image.Image:
         raise ValueError(f"mode {image.mode} has no known range; save it with 8 bits a channel, or as 16-bit grey")
     image.decodermaxblock = _CHUNK  # type: ignore[attr-defined]
     image.load()
+    ImageOps.exif_transpose(image, in_place=True)
     if grey16:
         image = Image.fromarray(np.round(np.asarray(image, dtype=np.float64) / 257).astype(np.uint8))
     grey = image.mode in ("1", "L", "LA", "La") if channels is None else channels == 1

@@ -18,7 +18,7 @@ from harness.atomic_write import atomic_write
 from harness.data.dataset import Dataset, Split
 from harness.errors import DataError
 
-CODE_VERSION = 1
+CODE_VERSION = 2
 """Raised whenever the same files and settings would give other pixels, or another split."""
 
 

@@ -102,6 +102,21 @@ def test_a_pipe_in_place_of_a_strip_is_no_picture(reader, tmp_path):
     OPENED_BY[reader](folder)
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_photographs_stand_upright_as_their_camera_says(orientation, tmp_path):
+    upright = Image.fromarray(np.random.default_rng(0).integers(0, 256, (8, 16, 3), dtype=np.uint8))
+    undo = {
+        1: None, 2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4,
+    }[orientation]  # fmt: skip
+    stored = upright if undo is None else upright.transpose(Image.Transpose(undo))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    stored.save(folder / "a.png", exif=exif)
+    assert np.array_equal(read_pictures(folder).arrays[0], np.asarray(upright))
+
+
 def test_a_jpeg_of_endless_scans_is_given_up_in_time(tmp_path, monkeypatch):
     from harness import image_files
 
