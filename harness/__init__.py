@@ -1,23 +1,132 @@
-"""Matched-pair ablations of image GANs: does this design choice help, hurt, or make no difference?"""
+"""Matched-pair ablations of image GANs: does this design choice help, hurt, or make no difference?
+
+What stands in `__all__` is the public API; everything heavy is imported when it is first used.
+"""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.provenance import VERSION
 
 if TYPE_CHECKING:
-    from harness.results.store import Tables
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
 
+    import pandas as pd
+
+    from harness.driver import Happening
+    from harness.errors import HarnessError
+    from harness.executors.base import Executor
+    from harness.executors.named import ExecutorName
+    from harness.results.store import Tables
+    from harness.statistics import Margin
+    from harness.statistics.verdict_rule import Better, Scale
+    from harness.study.study import Study
+    from harness.verdicts.judge import StudyVerdicts
+
+__all__ = ["HarnessError", "Study", "__version__", "compare", "load", "plan", "run", "score"]
 __version__ = VERSION
 
 
+def __getattr__(name: str) -> Any:
+    """Import a class of the API when it is first asked for."""
+    if name == "Study":
+        from harness.study.study import Study
+
+        return Study
+    if name == "HarnessError":
+        from harness.errors import HarnessError
+
+        return HarnessError
+    raise AttributeError(f"module 'harness' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def run(
+    study: Study | str | Path,
+    *,
+    results: str | Path = "results",
+    executor: ExecutorName | Executor = "local",
+    workers: int | None = None,
+    settings: Iterable[str] = (),
+    watch: Callable[[Happening], None] | None = None,
+) -> StudyVerdicts:
+    """Compute every trial of a study that has no row yet, write its report, and return what the rows say.
+
+    Args:
+        study: A study, or the path of a study file.
+        results: Folder that holds a folder per study, or a URI such as ``s3://bucket/results``.
+        executor: Where trials are computed: a name, or an executor of your own.
+        workers: Trials at a time at most; as many as there are cores, or as a cluster has room for, unless given.
+        settings: ``dotted.path=value``, laid over the study, as ``--set`` does.
+        watch: Called with each event: started, progress, stored, look.
+
+    Raises:
+        HarnessError: The study is wrong, the folder is another study's or in use, or the data is missing.
+
+    Example:
+        >>> import harness
+        >>> verdicts = harness.run("studies/quickstart.yaml")  # doctest: +SKIP
+        >>> [(c.arm, c.verdict, c.ci.low, c.ci.high) for c in verdicts.contrasts]  # doctest: +SKIP
+    """
+    from harness.driver import Driver
+    from harness.executors.named import executor_named
+    from harness.report.write import write
+    from harness.study.reading import checked
+
+    asked = checked(study, settings)
+    if isinstance(executor, str):
+        executor = executor_named(executor, workers=workers, cpus=asked.runner.cpus, gpus=asked.runner.gpus)
+    driver = Driver(asked, results, executor=executor, watch=watch or (lambda _: None))
+    verdicts = driver.run()
+    write(verdicts, driver.store)
+    return verdicts
+
+
+def plan(
+    study: Study | str | Path,
+    *,
+    results: str | Path = "results",
+    workers: int | None = None,
+    settings: Iterable[str] = (),
+    build: bool = True,
+) -> dict[str, Any]:
+    """Return the document of ``plan --json``: arms, trials, proofs, costs, estimated time; trains nothing.
+
+    Args:
+        study: A study, or the path of a study file.
+        results: Where rows of a pilot are, if there are any.
+        workers: Processes that will compute the study; as many as there are cores unless given.
+        settings: ``dotted.path=value``, laid over the study.
+        build: Build the arms to prove and to measure them; without it nothing needs torch.
+
+    Raises:
+        HarnessError: The study is wrong, or the data is missing.
+
+    Example:
+        >>> import harness
+        >>> document = harness.plan("studies/quickstart.yaml", build=False)  # doctest: +SKIP
+        >>> document["trials"], [arm["arm"] for arm in document["arms"]]  # doctest: +SKIP
+    """
+    from harness.executors.named import cores
+    from harness.preflight.plan import plan_document
+    from harness.study.reading import checked
+
+    return plan_document(checked(study, settings), results=results, workers=workers or cores(), build=build)
+
+
 def load(folder: str | Path) -> Tables:
-    """Return the tables of a study as pandas frames.
+    """Return the tables of a study as pandas frames: `trials`, `measurements` and `signals`.
 
     Args:
         folder: A study's results, e.g. ``results/quickstart`` or ``s3://bucket/results/quickstart``.
+
+    Raises:
+        HarnessError: The folder holds no study, or the URI does not answer.
 
     Example:
         >>> import harness
@@ -27,3 +136,85 @@ def load(folder: str | Path) -> Tables:
     from harness.results.store import Store
 
     return Store.at(folder).fetched().tables()
+
+
+def compare(
+    table: pd.DataFrame | str | Path,
+    *,
+    unit: str | None = None,
+    arm: str | None = None,
+    value: str | None = None,
+    baseline: str | None = None,
+    better: Better = "lower",
+    scale: Scale = "raw",
+    margin: Margin | str | float | None = None,
+    looks: str | Sequence[int] | None = None,
+    failed: str | None = None,
+    factors: str | Sequence[str] = (),
+) -> dict[str, Any]:
+    """Return the document of ``compare --json``: the statistics of a study on any table of unit, arm and value.
+
+    Args:
+        table: A frame, or the path of a CSV or Parquet file: a row per unit and arm, or a column per arm.
+        unit: Column of the block, seed or subject.
+        arm: Column of the arm; of a table with a column per arm, those columns, with commas.
+        value: Column of the value.
+        baseline: The arm that the others are compared with.
+        better: Which direction is better.
+        scale: ``log`` compares ratios of positive values, ``raw`` differences.
+        margin: The smallest difference that matters: 0.6, or ``5%``.
+        looks: Schedule of looks, in blocks.
+        failed: Column that says which trials failed; without it an empty value is a failure.
+        factors: Factor columns of a factorial table.
+
+    Raises:
+        HarnessError: A column is missing, or the table cannot be compared.
+
+    Example:
+        >>> import harness, pandas
+        >>> table = pandas.DataFrame({"seed": [1, 2, 3, 4], "old": [61.0, 64, 59, 63], "new": [55.0, 57, 54, 56]})
+        >>> document = harness.compare(table, baseline="old", scale="log", margin="5%")
+        >>> print(document["contrasts"][0]["verdict"])
+        helps
+    """
+    from harness.statistics import compare as compare_table
+
+    return compare_table(
+        table,
+        unit=unit,
+        arm=arm,
+        value=value,
+        baseline=baseline,
+        better=better,
+        scale=scale,
+        margin=margin,
+        looks=looks,
+        failed=failed,
+        factors=factors,
+    )
+
+
+def score(
+    real: str | Path, fake: str | Path, *, metrics: Sequence[str] | None = None, size: int | None = None, seed: int = 0
+) -> dict[str, Any]:
+    """Return the document of ``score --json``: distances and similarities of two folders of images.
+
+    Args:
+        real: A folder of real images, or a ``.npy`` or ``.npz`` file of their features.
+        fake: The same, of generated images.
+        metrics: Names such as ``fid_efficientnet``; the usual ones unless given.
+        size: Side in pixels to which images of other sizes are resized.
+        seed: Of random subsets.
+
+    Raises:
+        HarnessError: Paths, images or metrics do not fit.
+
+    Example:
+        >>> import harness
+        >>> harness.score("real/", "generated/")["metrics"]  # doctest: +SKIP
+    """
+    from pathlib import Path
+
+    from harness.metrics.score import score as score_folders
+
+    return score_folders(Path(real), Path(fake), metrics=metrics, size=size, seed=seed)

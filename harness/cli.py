@@ -6,19 +6,18 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from harness.errors import HarnessError
+from harness.executors.named import ExecutorName, cores, executor_named
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from harness.results.store import Store
-    from harness.study.study import Study
     from harness.verdicts.judge import StudyVerdicts
 
 app = typer.Typer(
@@ -31,14 +30,6 @@ app = typer.Typer(
 )
 
 DONE, NOT_ALL_COMPLETE, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
-
-
-class ExecutorName(StrEnum):
-    """Where trials are computed."""
-
-    LOCAL = "local"
-    RAY = "ray"
-    SLURM = "slurm"
 
 
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="A study file, e.g. studies/quickstart.yaml.")]
@@ -79,17 +70,13 @@ def _document(document: object) -> None:
     sys.stdout.write(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 @app.command()
 def run(
     study_file: StudyFile,
     results: Results = "results",
     workers: Workers = None,
     settings: Settings = None,
-    executor: Annotated[ExecutorName, typer.Option(help="Where trials are computed.")] = ExecutorName.LOCAL,
+    executor: Annotated[ExecutorName, typer.Option(help="Where trials are computed.")] = "local",
     address: Annotated[str | None, typer.Option(help="Address of a Ray cluster.")] = None,
     shard: Annotated[str | None, typer.Option(metavar="I/N", help="Only the I-th of N shards of whole blocks.")] = None,
     as_json: Json = False,
@@ -102,10 +89,9 @@ def run(
 
     study = read_study(study_file, settings or ())
     console = _console(as_json=as_json)
+    where = executor_named(executor, workers=workers, cpus=study.runner.cpus, gpus=study.runner.gpus, address=address)
     with View(console) as view:
-        driver = Driver(
-            study, results, executor=_executor(executor, workers, address, study), watch=view, shard=_shard(shard)
-        )
+        driver = Driver(study, results, executor=where, watch=view, shard=_shard(shard))
         try:
             findings = driver.run()
         except KeyboardInterrupt:
@@ -127,22 +113,6 @@ def _progress(findings: StudyVerdicts) -> tuple[int, int]:
     return findings.trials_done, sum(
         count for arm in findings.arms for status, count in arm.statuses.items() if status != "complete"
     )
-
-
-def _executor(name: ExecutorName, workers: int | None, address: str | None, study: Study) -> Any:
-    match name:
-        case ExecutorName.LOCAL:
-            from harness.executors.local import Local
-
-            return Local(workers or _cores(), gpus=study.runner.gpus)
-        case ExecutorName.RAY:
-            from harness.executors.ray import RayCluster
-
-            return RayCluster(address=address, cpus=study.runner.cpus, gpus=study.runner.gpus, workers=workers)
-        case ExecutorName.SLURM:
-            from harness.executors.slurm import Slurm
-
-            return Slurm(cpus=study.runner.cpus, gpus=study.runner.gpus, workers=workers)
 
 
 def _shard(text: str | None) -> Any:
@@ -182,7 +152,7 @@ def plan(
     from harness.study.reading import read_study
 
     study = read_study(study_file, settings or ())
-    document = plan_document(study, results=results, workers=workers or _cores(), build=build)
+    document = plan_document(study, results=results, workers=workers or cores(), build=build)
     _console(as_json=as_json).print(render_plan(document), markup=False, highlight=False)
     if as_json:
         _document(document)

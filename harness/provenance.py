@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import platform
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 VERSION = "0.1.0"
@@ -28,6 +27,8 @@ def code_version() -> str:
 @functools.cache
 def package_versions() -> dict[str, str]:
     """Return the versions of the packages whose version may move a number."""
+    from importlib.metadata import PackageNotFoundError, version  # a third of the time of `import harness`
+
     found = {"python": platform.python_version()}
     for name in PACKAGES:
         try:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
 
+from harness.provenance import VERSION
 from harness.report.samples import Samples
 from harness.report.table import NONE, Table
 from harness.report.verdict_tables import MEANINGS, headline, in_words, tally
@@ -33,8 +34,6 @@ def page(
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
-    import harness
-
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["slug"] = _slug
     folder = files("harness.report")
@@ -58,7 +57,7 @@ def page(
         "meanings": MEANINGS,
         "none_text": NONE,
         "style": Markup((folder / "page.css").read_text(encoding="utf-8")),
-        "version": harness.__version__,
+        "version": VERSION,
         **{name: None if svg is None else Markup(svg) for name, svg in figures.items()},
     }
     template = environment.from_string((folder / "page.html.j2").read_text(encoding="utf-8"))

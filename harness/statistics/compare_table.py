@@ -42,10 +42,15 @@ def read_table(path: str | Path) -> pd.DataFrame:
             raise DataError(f"{path}: unknown kind of table; allowed: {', '.join(TEXT_ENDINGS + PARQUET_ENDINGS)}")
     except (ValueError, OSError) as error:
         raise DataError(f"{path}: cannot be read as a table ({str(error).splitlines()[0]})") from error
+    return _as_read(table, str(path))
+
+
+def _as_read(table: pd.DataFrame, where: str = "table") -> pd.DataFrame:
+    """Return a frame with an index that has a meaning as columns, and text for column names."""
     table = table.reset_index(drop=True) if isinstance(table.index, pd.RangeIndex) else table.reset_index()
     if table.empty:
         raise DataError(
-            f"{path}: no rows; one row per unit and arm is needed, or one row per unit with a column per arm"
+            f"{where}: no rows; one row per unit and arm is needed, or one row per unit with a column per arm"
         )
     return table.rename(columns=lambda column: str(column).strip())
 
@@ -66,7 +71,7 @@ def parse_looks(looks: str | Sequence[int] | None) -> tuple[int, ...] | None:
 
 
 def compare(
-    path: str | Path,
+    source: pd.DataFrame | str | Path,
     *,
     unit: str | None = None,
     arm: str | None = None,
@@ -91,7 +96,7 @@ def compare(
     factorial table without `unit` are plain replicates.
 
     Args:
-        path: CSV, TSV or Parquet file, or a folder of Parquet files.
+        source: A frame; or a CSV, TSV or Parquet file, or a folder of Parquet files.
         unit: Column of the units (blocks).
         arm: Column of the arms; in a wide table the arms' columns, separated by commas.
         value: Column of the values.
@@ -108,11 +113,13 @@ def compare(
     Raises:
         DataError: The file or a column does not exist, or the table cannot be compared; one message says why.
     """
-    table = read_table(path)
-    where = Path(path).name
+    if isinstance(source, pd.DataFrame):
+        table, where, name = _as_read(source), "table", "frame"
+    else:
+        table, where, name = read_table(source), Path(source).name, str(source)
     names = [part.strip() for part in factors.split(",")] if isinstance(factors, str) else list(factors)
-    names = [name for name in names if name]
-    document: dict[str, Any] = {"table": str(path)}
+    names = [factor for factor in names if factor]
+    document: dict[str, Any] = {"table": name}
     if baseline is None and not names:
         raise DataError(f"{where}: no baseline; name the arm that others are compared with, or the factors of a design")
     if baseline is not None:

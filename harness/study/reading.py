@@ -29,6 +29,21 @@ def read_study(path: Path, overrides: Iterable[str] = ()) -> Study:
         StudyError: All problems of the file at once, each with its line, what was found, and the nearest match.
     """
     document = yaml_lines.read(path)
+    return _checked(document, str(path), overrides)
+
+
+def checked(study: Study | str | Path, overrides: Iterable[str] = ()) -> Study:
+    """Return a study that was made in Python, or is read from a file, after all checks that a file gets.
+
+    Raises:
+        StudyError: All problems at once.
+    """
+    if not isinstance(study, Study):
+        return read_study(Path(study), overrides)
+    return _checked(yaml_lines.Document(study.model_dump(mode="json"), {}), f"study {study.study}", overrides)
+
+
+def _checked(document: yaml_lines.Document, where: str, overrides: Iterable[str]) -> Study:
     data = document.data
     for text in overrides:
         key, sign, value = text.partition("=")
@@ -39,10 +54,10 @@ def read_study(path: Path, overrides: Iterable[str] = ()) -> Study:
         study = Study.model_validate(data)
     except ValidationError as error:
         found = [*_problems(error, Study), *_unknown_axes(data.get("axes"))]
-        raise StudyError(str(path), document.explain(found)) from None
+        raise StudyError(where, document.explain(found)) from None
     problems = [*_unknown_axes(study.axes), *_axis_problems(study), *_refused_metrics(study)]
     if problems:
-        raise StudyError(str(path), document.explain(problems))
+        raise StudyError(where, document.explain(problems))
     return study
 
 

@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING
 from harness.metrics.catalogue import metric_named
 from harness.results.schema import REACHED_HORIZON, ArmPlan
 from harness.results.store import Store, Tables
-from harness.statistics import Analysis, Factorial, Margin, Verdict, analyse, controls, factorial, false_discovery
+from harness.statistics import (
+    Analysis,
+    Contrast,
+    Factorial,
+    Margin,
+    Verdict,
+    analyse,
+    controls,
+    factorial,
+    false_discovery,
+)
 from harness.statistics.claims import settle
 from harness.statistics.controls import Control
 from harness.study.design import Arm, arms, short_names
@@ -84,6 +94,11 @@ class StudyVerdicts:
     notes: tuple[str, ...]
     tables: Tables = field(repr=False, compare=False)
     """The rows that were judged: a report shows these, also while a driver adds others."""
+
+    @property
+    def contrasts(self) -> tuple[Contrast, ...]:
+        """The contrasts of the primary metric; none before there are two arms to compare."""
+        return () if self.primary is None else self.primary.contrasts
 
     @property
     def sound(self) -> bool:
