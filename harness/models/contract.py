@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
@@ -37,6 +38,21 @@ class Judgement(NamedTuple):
     """(N,): one logit per image, larger for images taken for real."""
     category: Tensor | None = None
     """(N, S): logits of the styles."""
+
+
+class Tail(NamedTuple):
+    """The end of a discriminator that shows it as `tail`, and whose forward pass goes through it: proofs read it."""
+
+    layers: Mapping[str, nn.Module]
+    """What stands between the last layer that is not linear and the heads, in order, by plain names."""
+    heads: Mapping[str, nn.Module]
+    """What makes the logits of the last map, each of the same one; empty where that is no layer."""
+
+    def through(self, x: Tensor) -> Tensor:
+        """Return the map that the heads read."""
+        for layer in self.layers.values():
+            x = layer(x)
+        return x
 
 
 def check_networks(

@@ -7,7 +7,7 @@ import itertools
 import torch
 from torch import Tensor, nn
 
-from harness.models.contract import Conditions, Generated, Judgement
+from harness.models.contract import Conditions, Generated, Judgement, Tail
 from harness.models.layers import activation, full_precision, norm
 from harness.models.zi2zi import blur_at
 from harness.study.settings import DcganDiscriminatorSettings, DcganGeneratorSettings
@@ -70,10 +70,15 @@ class DcganDiscriminator(nn.Module):
         self.blur_output = blur_at(s.blur, "output")
         self.normalised = frozenset(f"convs.conv{i}" for i in range(2, halvings + 1) if s.norm in ("batch", "instance"))
 
+    @property
+    def tail(self) -> Tail:
+        """What follows the hidden layers; the last convolution covers its whole map, and so is a linear head."""
+        return Tail({"the blur of the features": self.blur_features}, {"the final conv": self.final})
+
     def forward(self, image: Tensor, conditions: Conditions) -> Judgement:  # noqa: ARG002 - the contract's signature
         """Return one logit per image."""
         x = self.blur_input(image)
         for name, conv in self.convs.items():
             x = self.blurs[name](self.activation(self.norms[name](conv(x))))
-        x = self.blur_output(self.final(self.blur_features(x)))
-        return Judgement(full_precision(x.flatten()))
+        (head,) = self.tail.heads.values()
+        return Judgement(full_precision(self.blur_output(head(self.tail.through(x))).flatten()))

@@ -65,6 +65,10 @@ class GaussianBlur(nn.Module):
         self.kernel: Tensor
         self.register_buffer("kernel", gaussian_kernel(kernel_size, sigma).float(), persistent=False)
 
+    def extra_repr(self) -> str:
+        """Return all that decides what the layer does."""
+        return f"{self.kernel_size}, sigma={self.sigma:g}, fade={self.fade:g}"
+
     def begin(self, share: float) -> None:
         """Set sigma for a share of the training, in [0, 1): it shrinks to nothing over the share `fade`."""
         if self.fade:

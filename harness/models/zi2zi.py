@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from harness.models.contract import Conditions, Judgement
+from harness.models.contract import Conditions, Judgement, Tail
 from harness.models.layers import GaussianBlur, activation, full_precision, norm
 from harness.study.settings import BlurSettings, Zi2ziDiscriminatorSettings
 
@@ -53,8 +53,18 @@ class Zi2ziDiscriminator(nn.Module):
         features = (s.head_channels or inputs) * side * side
         self.binary = nn.Identity() if self.mean_head else nn.Linear(features, 1)
         self.category = nn.Identity() if self.mean_head else nn.Linear(features, styles)
-        # Convolutions whose scale a norm behind them takes out again: spectral norm is void on them (zi2zi.md 4.6).
+        # Convolutions whose scale a norm behind them takes out again: spectral norm only rescales their gradients.
         self.normalised = frozenset(f"convs.conv{i}" for i in range(2, s.layers + 1) if s.norm in ("batch", "instance"))
+
+    @property
+    def tail(self) -> Tail:
+        """What follows the hidden layers."""
+        layers = {
+            "the blur of the features": self.blur_features,
+            "the final conv": self.final,
+            "the blur of the output": self.blur_output,
+        }
+        return Tail(layers, {} if self.mean_head else {"binary": self.binary, "category": self.category})
 
     def features(self, image: Tensor, conditions: Conditions) -> Tensor:
         """Return the map that the heads read, (N, C, S/8, S/8)."""
@@ -65,13 +75,12 @@ class Zi2ziDiscriminator(nn.Module):
         x = self.blur_input(torch.cat([conditions.source, image], 1))
         for name, conv in self.convs.items():
             x = self.blurs[name](self.activation(self.norms[name](conv(x))))
-        judged: Tensor = self.blur_output(self.final(self.blur_features(x)))
-        return judged
+        return self.tail.through(x)
 
     def forward(self, image: Tensor, conditions: Conditions) -> Judgement:
         """Return one logit per image and, with linear heads, logits of the styles."""
-        x = self.features(image, conditions)
+        flat = self.features(image, conditions).flatten(1)
         if self.mean_head:
-            return Judgement(full_precision(x.flatten(1).mean(1)))
-        flat = x.flatten(1)
-        return Judgement(full_precision(self.binary(flat).squeeze(1)), full_precision(self.category(flat)))
+            return Judgement(full_precision(flat.mean(1)))
+        logits = {name: full_precision(head(flat)) for name, head in self.tail.heads.items()}
+        return Judgement(logits["binary"].squeeze(1), logits["category"])

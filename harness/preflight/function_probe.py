@@ -107,7 +107,7 @@ def _pair_answers(
     """Yield outputs and gradients of both networks in one mode, by name."""
     for part in _parts(pair):
         part.begin(STREAMS, 0) if isinstance(part, MatchedDropout) else part.begin(0.0)
-    conditions, images = _inputs(settings, shape, dtype)
+    conditions, images = probe_inputs(settings, shape, dtype)
     images.requires_grad_(True)
     generator, discriminator = pair.generator.train(training), pair.discriminator.train(training)
     with words_for_shapes("generator", generator):
@@ -211,7 +211,8 @@ def _parts(pair: NetworkPair) -> list[MatchedDropout | GaussianBlur]:
     return [m for m in modules if isinstance(m, (MatchedDropout, GaussianBlur))]
 
 
-def _inputs(settings: TrialSettings, shape: Shape, dtype: torch.dtype) -> tuple[Conditions, Tensor]:
+def probe_inputs(settings: TrialSettings, shape: Shape, dtype: torch.dtype) -> tuple[Conditions, Tensor]:
+    """Return random conditions and images of three items, the same for every arm of one size."""
     s, count = settings.data, 3
     size = (count, s.channels, s.image_size, s.image_size)
     latent = getattr(settings.generator, "latent", None)

@@ -28,6 +28,7 @@ from harness.preflight.function_probe import (
     answers,
     course,
     digest,
+    probe_inputs,
     same_shapes,
     sample_steps,
 )
@@ -208,7 +209,8 @@ def _compare(study: Study, found: Sequence[ArmFindings]) -> None:
             if changed & (read | mine):
                 one.no_op += _rounding_in_words(shrunk(s, factor), small, one.shape)
         else:
-            one.same_class = same_function_class(changed, one.pair, baseline.pair, s.data.image_size)
+            conditions, images = probe_inputs(s, one.shape, torch.float32)
+            one.same_class = same_function_class(changed, one.pair, baseline.pair, images, conditions)
             twin = seen.setdefault(digest(answered), one)
             if twin is not one and twin is not baseline and _same_course(one, twin, factor, steps):
                 one.notes += (f"the same as arm {twin.arm.name}, bit for bit",)
