@@ -15,12 +15,15 @@ class HarnessError(Exception):
 
 
 class StudyError(HarnessError):
-    """All the problems of one study file in one message."""
+    """All the problems of one study file in one message; of very many the first."""
 
     def __init__(self, where: str, problems: Sequence[str]) -> None:
         self.where = where
         self.problems = tuple(problems)
-        lines = [f"{where}: {len(self.problems)} problem{'s' if len(self.problems) != 1 else ''}", *self.problems]
+        count = len(self.problems)
+        lines = [f"{where}: {count} problem{'s' if count != 1 else ''}"]
+        lines += [shortened(problem, LONG_LINE) for problem in self.problems[:MANY_PROBLEMS]]
+        lines += [f"and {count - MANY_PROBLEMS} more"] if count > MANY_PROBLEMS else []
         super().__init__("\n  ".join(lines))
 
 
@@ -36,9 +39,19 @@ class MissingExtraError(HarnessError):
     """A package, font or weights file that is not installed; the message says how to get it."""
 
 
+def shortened(text: str, most: int = 80) -> str:
+    """Return a text of at most `most` characters on one line: itself, or its beginning and how long it is."""
+    line = " ".join(text.split())
+    if len(line) <= most:
+        return line
+    end = f"… ({len(text)} characters)"
+    return f"{line[: most - len(end)]}{end}"
+
+
 def did_you_mean(word: str, allowed: Iterable[str]) -> str:
     """Return the way out for an unknown word: ``; did you mean 'x'?``, or what is allowed when nothing is near."""
     names = sorted(allowed)
+    word = word[:LONG_LINE]
     near = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
     if near:
         return f"; did you mean '{near[0]}'?"
@@ -46,5 +59,9 @@ def did_you_mean(word: str, allowed: Iterable[str]) -> str:
     return f"; {'allowed' if alike is names else 'near it are'}: {', '.join(alike[:MANY])}" if alike else ""
 
 
+MANY_PROBLEMS = 20
+"""Most problems that a message prints."""
+LONG_LINE = 400
+"""Characters of a problem that a message prints."""
 MANY = 16
 """Longest list of allowed words that a message prints."""

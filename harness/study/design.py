@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import itertools
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -49,12 +51,43 @@ def slug(name: str) -> str:
     return safe if safe == name else f"{safe}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
+MOST_ARMS = 4096
+"""Networks of every arm are built before a study starts."""
+MOST_TRIALS = 1_000_000
+"""Each is a file of its own."""
+MOST_CANDIDATES = 3000
+"""Fractions that the search for the one with the fewest aliases may compare; it takes about 10 ms for each."""
+
+
+def excess(study: Study) -> str | None:
+    """Return in what a study asks for more arms, trials or comparisons than this program is made for."""
+    levels = [len(given) for given in study.axes.values()]
+    match study.design.kind:
+        case "one_factor":
+            count = 1 + sum(levels) - len(levels)
+        case "factorial":
+            count = math.prod(levels)
+        case "fractional":
+            free = max(0, len(levels) - study.design.halvings)
+            count = 2**free
+            candidates = math.comb(max(0, count - free - 1), study.design.halvings) if count <= MOST_ARMS else 0
+            if candidates > MOST_CANDIDATES:
+                return f"{candidates} candidates for the fraction, at most {MOST_CANDIDATES}; use fewer halvings"
+    if count > MOST_ARMS:
+        return f"{count} arms, at most {MOST_ARMS}; use fewer axes, or kind one_factor"
+    every = count * study.design.most_blocks
+    return f"{every} trials, at most {MOST_TRIALS}; use fewer blocks" if every > MOST_TRIALS else None
+
+
 def arms(study: Study) -> tuple[Arm, ...]:
     """Return every arm of the design, the baseline first, then the controls that the study asks for.
 
     Raises:
-        HarnessError: Levels that do not go together, or a fraction that cannot be made.
+        HarnessError: Too many arms, levels that do not go together, or a fraction that cannot be made.
     """
+    too_much = excess(study)
+    if too_much:
+        raise HarnessError(f"design: {too_much}")
     axes = {axis: study.levels(axis) for axis in study.axes}
     match study.design.kind:
         case "one_factor":
@@ -117,8 +150,6 @@ def _fractional(axes: Mapping[Axis, Mapping[str, Level]], halvings: int) -> list
 
 def _fraction(axes: Mapping[Axis, Mapping[str, Level]], halvings: int) -> tuple[str, list[str]]:
     """Return the generators and the alias chains, in letters, of the fraction."""
-    from pyDOE3 import fracfact_opt
-
     for axis, levels in axes.items():
         if len(levels) != 2:
             raise HarnessError(f"design.kind fractional: axis {axis} has {len(levels)} levels; fractions need two")
@@ -127,7 +158,14 @@ def _fraction(axes: Mapping[Axis, Mapping[str, Level]], halvings: int) -> tuple[
             f"design.halvings: {halvings} is too much for {len(axes)} axes; "
             f"use at most {len(axes) - 2}, or design.kind factorial"
         )
-    generators, chains, _ = fracfact_opt(len(axes), halvings)
+    return _fewest_aliases(len(axes), halvings)
+
+
+@functools.cache
+def _fewest_aliases(axes: int, halvings: int) -> tuple[str, list[str]]:
+    from pyDOE3 import fracfact_opt
+
+    generators, chains, _ = fracfact_opt(axes, halvings)
     return generators, chains
 
 

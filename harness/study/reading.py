@@ -11,9 +11,10 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from harness.errors import HarnessError, StudyError, did_you_mean
+from harness.errors import MANY_PROBLEMS, HarnessError, StudyError, did_you_mean, shortened
 from harness.metrics.catalogue import metric_named, refusal
 from harness.study import yaml_lines
+from harness.study.design import excess
 from harness.study.settings import Settings, TrialSettings
 from harness.study.study import Study, level_name, put
 
@@ -48,7 +49,9 @@ def _checked(document: yaml_lines.Document, where: str, overrides: Iterable[str]
     for text in overrides:
         key, sign, value = text.partition("=")
         if not sign or not key:
-            raise HarnessError(f"--set {text}: expected dotted.path=value")
+            raise HarnessError(f"--set {shortened(text)}: expected dotted.path=value")
+        if key.count(".") > yaml_lines.DEEPEST:
+            raise HarnessError(f"--set {shortened(key)}: nested more than {yaml_lines.DEEPEST} deep")
         put(data, key.strip(), yaml_lines.parse(value))
     try:
         study = Study.model_validate(data)
@@ -56,6 +59,9 @@ def _checked(document: yaml_lines.Document, where: str, overrides: Iterable[str]
         found = [*_problems(error, Study), *_unknown_axes(data.get("axes"))]
         raise StudyError(where, document.explain(found)) from None
     problems = [*_unknown_axes(study.axes), *_axis_problems(study), *_refused_metrics(study)]
+    too_much = excess(study)
+    if too_much:
+        problems.append((("design",), too_much))
     if problems:
         raise StudyError(where, document.explain(problems))
     return study
@@ -126,12 +132,9 @@ def _problems(error: ValidationError, model: type[Settings]) -> list[Problem]:
         where = tuple(part for part in item["loc"] if not _is_tag(part))
         kind, value, context = item["type"], item.get("input"), item.get("ctx", {})
         if kind == "extra_forbidden":
-            siblings = {
-                p.split(".")[len(where) - 1]
-                for p in setting_paths(model)
-                if p.split(".")[: len(where) - 1] == list(map(str, where[:-1])) and len(p.split(".")) >= len(where)
-            }
-            found.append((where, f"no such setting{did_you_mean(str(where[-1]), siblings)}"))
+            near = len(found) < MANY_PROBLEMS
+            hint = did_you_mean(str(where[-1]), _siblings(model, tuple(map(str, where[:-1])))) if near else ""
+            found.append((where, f"no such setting{hint}"))
         elif kind == "literal_error":
             allowed = context["expected"].replace(" or ", ", ").replace("'", "")
             hint = did_you_mean(value, allowed.split(", ")) if isinstance(value, str) else f"; allowed: {allowed}"
@@ -190,13 +193,20 @@ def _expected(message: str) -> str:
 
 
 def _show(value: Any) -> str:
-    return f"'{value}'" if isinstance(value, str) else json.dumps(value, default=str)
+    return f"'{shortened(value)}'" if isinstance(value, str) else shortened(json.dumps(value, default=str))
 
 
 @functools.cache
 def setting_paths(model: type[Settings] = TrialSettings) -> frozenset[str]:
     """Return the dotted path of every setting of a model, groups included, over all kinds."""
     return frozenset(_paths(TypeAdapter(model).json_schema()))
+
+
+@functools.cache
+def _siblings(model: type[Settings], group: tuple[str, ...]) -> frozenset[str]:
+    """Return the names of the settings in a group of a model, over all its kinds."""
+    paths = [path.split(".") for path in setting_paths(model)]
+    return frozenset(p[len(group)] for p in paths if len(p) > len(group) and tuple(p[: len(group)]) == group)
 
 
 def _paths(schema: Mapping[str, Any]) -> Iterable[str]:

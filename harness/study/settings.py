@@ -21,7 +21,7 @@ DOOR = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
 class Settings(BaseModel):
     """A frozen group of settings; unknown keys are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
 
 
 def _kind(value: Any) -> str | None:

@@ -163,7 +163,7 @@ class RunnerSettings(Settings):
 class Study(TrialSettings):
     """One question: settings, the axes along which they vary, the design and what is measured."""
 
-    study: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+    study: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
     """Its name, and the name of its folder of results."""
     question: Text = ""
     claims: tuple[Claim, ...] = ()
