@@ -74,6 +74,11 @@ def content_hash(train: Split, heldout: Split, styles: tuple[str, ...]) -> str:
     return digest.hexdigest()
 
 
+def to_range(images: Tensor) -> Tensor:
+    """Return uint8 images as float32 in [-1, 1]: the range that networks work on."""
+    return images.float().div_(127.5).sub_(1.0)
+
+
 def stack_styles(counts: int, styles: int) -> Tensor:
     """Return int64 (counts * styles,): 0, 1, …, styles - 1 for each of `counts` items in turn."""
     return torch.arange(styles).repeat(counts)

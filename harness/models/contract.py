@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import torch
@@ -21,6 +21,15 @@ class Conditions(NamedTuple):
     latent: Tensor | None = None
     """(N, Z) float32, standard normal."""
 
+    @property
+    def batch(self) -> int:
+        """Number of items, N."""
+        return next(len(part) for part in self if part is not None)
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> Conditions:
+        """Return the conditions with a function applied to each tensor that is there."""
+        return Conditions(*(None if part is None else function(part) for part in self))
+
 
 class Generated(NamedTuple):
     """A generator's output."""
@@ -35,9 +44,18 @@ class Judgement(NamedTuple):
     """A discriminator's output: logits, never probabilities."""
 
     real: Tensor
-    """(N,): one logit per image, larger for images taken for real."""
+    """(N,): one logit per image, or (N, H, W): one per position of a map; larger for what is taken for real."""
     category: Tensor | None = None
     """(N, S): logits of the styles."""
+
+    @property
+    def scores(self) -> Tensor:
+        """One logit per image (N,): the mean over the positions of a map."""
+        return self.real if self.real.ndim == 1 else self.real.flatten(1).mean(1)
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> Judgement:
+        """Return the judgement with a function applied to each tensor that is there."""
+        return Judgement(function(self.real), None if self.category is None else function(self.category))
 
 
 class Tail(NamedTuple):
@@ -63,7 +81,8 @@ def check_networks(
     Args:
         generator: Maps `Conditions` to `Generated`: images (N, channels, image_size, image_size) in [-1, 1], and a code
             (N, K) if it has a method `encode` that gives the code of images.
-        discriminator: Maps images and `Conditions` to `Judgement`: one logit per image, and perhaps one per style.
+        discriminator: Maps images and `Conditions` to `Judgement`: one logit per image or per position of a map, and
+            perhaps one per style.
         conditions: Of two or more items, as the study's data would give them.
         image_size: Height and width in pixels.
         channels: 1 or 3.
@@ -72,20 +91,16 @@ def check_networks(
         HarnessError: All that is wrong, in one message.
     """
     generated = generator.train()(conditions)
-    problems = list(_generated(generator, generated, _count(conditions), image_size, channels))
+    problems = list(_generated(generator, generated, conditions.batch, image_size, channels))
     if not problems:
         judged = discriminator.train()(generated.image, conditions)
-        problems += _judged(judged, _count(conditions))
+        problems += _judged(judged, conditions.batch)
         if not problems:
             judged.real.sum().backward()
             problems += _unreached(generator, "generator") + _unreached(discriminator, "discriminator")
             problems += _evaluation(generator, conditions)
     if problems:
         raise HarnessError("\n  ".join(["networks: they do not keep the contract", *problems]))
-
-
-def _count(conditions: Conditions) -> int:
-    return next(len(x) for x in conditions if x is not None)
 
 
 def _generated(generator: nn.Module, made: object, count: int, size: int, channels: int) -> list[str]:
@@ -105,8 +120,10 @@ def _generated(generator: nn.Module, made: object, count: int, size: int, channe
 def _judged(judged: object, count: int) -> list[str]:
     if not isinstance(judged, Judgement):
         return [f"discriminator: returned a {type(judged).__name__}; a Judgement(real, category) is needed"]
-    if tuple(judged.real.shape) != (count,):
-        return [f"discriminator: logits of shape {tuple(judged.real.shape)}; ({count},) are needed, one per image"]
+    if judged.real.ndim not in (1, 3) or len(judged.real) != count:
+        shape = tuple(judged.real.shape)
+        needed = f"({count},), one per image, or ({count}, H, W), one per position, are needed"
+        return [f"discriminator: logits of shape {shape}; {needed}"]
     if judged.category is not None and (judged.category.ndim != 2 or len(judged.category) != count):
         return [f"discriminator: category logits of shape {tuple(judged.category.shape)}; ({count}, styles) are needed"]
     return []

@@ -58,7 +58,7 @@ def cost(pair: NetworkPair, conditions: Conditions) -> NetworkCost:
     """
     generating = work("generator", pair.generator, conditions)
     judging = work("discriminator", pair.discriminator, Generated(*generating.output).image, conditions)
-    return cost_of(pair, generating, judging, count=next(len(x) for x in conditions if x is not None))
+    return cost_of(pair, generating, judging, count=conditions.batch)
 
 
 def cost_of(pair: NetworkPair, generating: Work, judging: Work, *, count: int) -> NetworkCost:
@@ -90,10 +90,7 @@ def work(name: str, network: nn.Module, *inputs: Tensor | Conditions) -> Work:
         leaf = not any(layer.children()) and not isinstance(layer, nn.Identity) and "parametrizations" not in path
         if leaf or hasattr(layer, "parametrizations"):
             layer.register_forward_hook(add)
-    on_meta = (
-        x.to("meta") if isinstance(x, Tensor) else Conditions(*(None if c is None else c.to("meta") for c in x))
-        for x in inputs
-    )
+    on_meta = (x.to("meta") if isinstance(x, Tensor) else x.map(lambda part: part.to("meta")) for x in inputs)
     with torch.no_grad(), words_for_shapes(name, network), FlopCounterMode(display=False) as counter:
         result = network(*on_meta)
     return Work(result, counter.get_total_flops() // 2, outputs)

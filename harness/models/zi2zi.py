@@ -49,10 +49,13 @@ class Zi2ziDiscriminator(nn.Module):
             inputs = 1
         self.blur_output = blur_at(s.blur, "output")
         side = -(-image_size // 8)
-        self.mean_head = s.head == "mean"
-        features = (s.head_channels or inputs) * side * side
-        self.binary = nn.Identity() if self.mean_head else nn.Linear(features, 1)
-        self.category = nn.Identity() if self.mean_head else nn.Linear(features, styles)
+        self.head = s.head
+        self.binary: nn.Module = nn.Identity()
+        self.category: nn.Module = nn.Identity()
+        if s.head == "linear":
+            features = (s.head_channels or inputs) * side * side
+            self.binary = nn.Linear(features, 1)
+            self.category = nn.Linear(features, styles) if s.category_head else nn.Identity()
         # Convolutions whose scale a norm behind them takes out again: spectral norm only rescales their gradients.
         self.normalised = frozenset(f"convs.conv{i}" for i in range(2, s.layers + 1) if s.norm in ("batch", "instance"))
 
@@ -64,7 +67,8 @@ class Zi2ziDiscriminator(nn.Module):
             "the final conv": self.final,
             "the blur of the output": self.blur_output,
         }
-        return Tail(layers, {} if self.mean_head else {"binary": self.binary, "category": self.category})
+        heads = {"binary": self.binary, "category": self.category}
+        return Tail(layers, {name: head for name, head in heads.items() if isinstance(head, nn.Linear)})
 
     def features(self, image: Tensor, conditions: Conditions) -> Tensor:
         """Return the map that the heads read, (N, C, S/8, S/8)."""
@@ -78,9 +82,12 @@ class Zi2ziDiscriminator(nn.Module):
         return self.tail.through(x)
 
     def forward(self, image: Tensor, conditions: Conditions) -> Judgement:
-        """Return one logit per image and, with linear heads, logits of the styles."""
-        flat = self.features(image, conditions).flatten(1)
-        if self.mean_head:
+        """Return one logit per image or per position and, with linear heads, logits of the styles."""
+        x = self.features(image, conditions)
+        if self.head == "patch":
+            return Judgement(full_precision(x.mean(1)))
+        flat = x.flatten(1)
+        if self.head == "mean":
             return Judgement(full_precision(flat.mean(1)))
         logits = {name: full_precision(head(flat)) for name, head in self.tail.heads.items()}
-        return Judgement(logits["binary"].squeeze(1), logits["category"])
+        return Judgement(logits["binary"].squeeze(1), logits.get("category"))

@@ -193,8 +193,7 @@ class _TypedTrainer(Trainer):
     def batch(self, index: int, purpose: str) -> tuple[Conditions, Tensor]:
         dtype = self.parameters_d[0].dtype
         conditions, real = super().batch(index, purpose)
-        parts = (x.to(dtype) if x is not None and x.is_floating_point() else x for x in conditions)
-        return Conditions(*parts), real.to(dtype)
+        return conditions.map(lambda x: x.to(dtype) if x.is_floating_point() else x), real.to(dtype)
 
 
 def _build(settings: TrialSettings, shape: Shape, read: set[str], dtype: torch.dtype) -> NetworkPair:

@@ -187,7 +187,7 @@ def evaluating(plan: MeasureSettings, data: Dataset, generator: torch.nn.Module,
         laps.append(clock() - before)
     before = clock()
     with torch.no_grad():
-        copy.deepcopy(generator).eval()(Conditions(*(None if x is None else x[:DRAWN] for x in conditions)))
+        copy.deepcopy(generator).eval()(conditions.map(lambda x: x[:DRAWN]))
     drawing = (clock() - before) * sample / min(sample, DRAWN)
     # A timed call measures real and generated images; later ones find the real ones' statistics kept.
     return Evaluating(

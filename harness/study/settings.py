@@ -226,8 +226,11 @@ class Zi2ziDiscriminatorSettings(CommonDiscriminatorSettings):
     final_channels: Count | None = None
     """Output channels of the last hidden layer; 8 times `channels` (4 times with 3 layers) unless given."""
     final_conv: FinalConvSettings = FinalConvSettings()
-    head: Literal["linear", "mean"] = "linear"
-    """Linear heads on the flattened map, or the mean of the map (patch style; no category head)."""
+    head: Literal["linear", "mean", "patch"] = "linear"
+    """Linear heads on the flattened map; the mean of the map, judged as one; or each position of the map, judged by
+    itself (Isola 2017, arXiv:1611.07004, section 3.2.2). Only linear heads can tell styles."""
+    category_head: Flag = True
+    """Whether there is a linear head for styles beside the one for real or fake."""
     head_channels: Count | None = None
     """Channels the heads are built for; those of the map unless given (post 000 resets them to 1)."""
 
@@ -253,6 +256,9 @@ class LossSettings(Settings):
 
     kind: Literal["bce", "sigmoid_bce", "hinge", "lsgan", "wgan_gp"] = "bce"
     """`bce` works on logits; `sigmoid_bce` is the posts' Sigmoid followed by BCELoss, which saturates."""
+    adversarial: Annotated[float, Strict(), Field(ge=0.0)] = 1.0
+    """Weight of the generator's adversarial part. At 0 the discriminator is trained as ever but only watches; its style
+    head still teaches through `category`."""
     l1: Annotated[float, Strict(), Field(ge=0.0)] = 100.0
     category: Annotated[float, Strict(), Field(ge=0.0)] = 1.0
     constant: Annotated[float, Strict(), Field(ge=0.0)] = 15.0
@@ -265,11 +271,16 @@ class LossSettings(Settings):
 class OptimizerSettings(Settings):
     """The optimiser of both networks."""
 
-    kind: Literal["adam", "adamw"] = "adam"
+    kind: Literal["adam", "adamw", "sgd", "rmsprop"] = "adam"
     lr: Annotated[float, Strict(), Field(gt=0.0)] = 2.0e-4
     lr_discriminator: Annotated[float, Strict(), Field(gt=0.0)] | None = None
     """The discriminator's own; `lr` unless given."""
     betas: tuple[Share, Share] = (0.5, 0.999)
+    """Of `adam` and `adamw`."""
+    momentum: Annotated[float, Strict(), Field(ge=0.0, lt=1.0)] = 0.0
+    """Of `sgd` and `rmsprop`."""
+    smoothing: Annotated[float, Strict(), Field(gt=0.0, lt=1.0)] = 0.99
+    """Of `rmsprop`: decay of its mean of squared gradients."""
     weight_decay: Annotated[float, Strict(), Field(ge=0.0)] = 0.0
 
 

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from harness.models import Conditions
 from harness.models.matching import named_weights
 
-LOOKED_AT = 64
-"""Images that the discriminator is asked about."""
+JUDGED = 64
+"""Images of each kind that the discriminator judges for its signals."""
 
 
 @torch.no_grad()
@@ -45,20 +45,15 @@ def overfitting(
     """
     was_training = discriminator.training
     discriminator.eval()
-    asked = {"d_train": (train[1], train[0]), "d_heldout": (heldout[1], heldout[0]), "d_generated": (fake, heldout[0])}
+    kinds = {"d_train": (train[1], train[0]), "d_heldout": (heldout[1], heldout[0]), "d_generated": (fake, heldout[0])}
     logits = {
-        name: discriminator(images[:LOOKED_AT], first(conditions, LOOKED_AT)).real.mean().item()
-        for name, (images, conditions) in asked.items()
+        name: discriminator(images[:JUDGED], conditions.map(lambda x: x[:JUDGED])).real.mean().item()
+        for name, (images, conditions) in kinds.items()
     }
     discriminator.train(was_training)
     gap = logits["d_train"] - logits["d_generated"]
     share = (logits["d_train"] - logits["d_heldout"]) / gap if gap else math.nan
     return {**{f"{name}_logit": value for name, value in logits.items()}, "overfitting": share}
-
-
-def first(conditions: Conditions, count: int) -> Conditions:
-    """Return the first of a batch of conditions."""
-    return Conditions(*(None if x is None else x[:count] for x in conditions))
 
 
 def diversity(images: Tensor, count: int = 32) -> float:
@@ -68,7 +63,7 @@ def diversity(images: Tensor, count: int = 32) -> float:
 
 
 def oscillation(losses: Sequence[float]) -> float | None:
-    """Return how restless a loss is: the standard deviation of its changes over its mean size (methods.md E).
+    """Return how restless a loss is: the standard deviation of its changes over its mean size.
 
     Args:
         losses: Logged values, in order; fewer than three have no oscillation.

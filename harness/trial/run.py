@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from harness.data import Dataset, load
+from harness.data import Dataset, load, to_range
 from harness.metrics import Evaluation, measure, to_unit_range
 from harness.models import Conditions, NetworkPair, build_pair, matched_fraction
 from harness.models.cost import cost
@@ -27,7 +27,7 @@ from harness.randomness import stream
 from harness.results.schema import Row, TrialRows
 from harness.study.settings import TrialSettings
 from harness.trial import checkpoints
-from harness.trial.diagnostics import diversity, first, layer_norms, oscillation, overfitting
+from harness.trial.diagnostics import diversity, layer_norms, oscillation, overfitting
 from harness.trial.peak_memory import Peak
 from harness.trial.task import TrialProgress, TrialTask
 from harness.trial.training import Progress, Trainer, train
@@ -83,7 +83,7 @@ def run_trial(
     fraction = _matched(task, pair, len(data.styles))
     if task.control == "one-ulp":
         _move_one_ulp(pair)
-    size = cost(pair, first(items.conditions, 1))
+    size = cost(pair, items.conditions.map(lambda x: x[:1]))
     trainer = Trainer(_placed(pair, s, device), s, data.train, block=task.streams)
     course = _Course(task, items, data, cache, report)
     if checkpoint is not None and (saved := checkpoints.load(checkpoint, course.key, device)) is not None:
@@ -213,7 +213,7 @@ class _Course:
                 }
             )
         seen = trainer.batch(0, "signals")
-        to_device = Conditions(*(None if x is None else x.to(trainer.device) for x in self.items.conditions))
+        to_device = self.items.conditions.map(lambda x: x.to(trainer.device))
         heldout = (to_device, self.items.real.to(trainer.device))
         self.signals[-1] |= {
             "diversity": diversity(images) / max(diversity(self.items.real), 1e-12),
@@ -255,7 +255,7 @@ class _Course:
 
     def pictures(self, generator: nn.Module) -> dict[str, bytes]:
         """Return strips of the first measured items as PNG files: source, if there is one, target and generated."""
-        shown = first(self.items.conditions, SHOWN)
+        shown = self.items.conditions.map(lambda x: x[:SHOWN])
         strips = {"generated": generate(generator, shown, next(generator.parameters()).device)}
         if shown.source is not None:
             strips["source"] = shown.source
@@ -268,16 +268,16 @@ def measured_items(data: Dataset, most: int, latent: int | None) -> MeasuredItem
     held = data.heldout
     chosen = torch.randperm(len(held), generator=stream(data.hash, "measure/items"))[:most]
     conditions = Conditions(
-        source=None if held.source is None else _to_range(held.source[chosen]),
+        source=None if held.source is None else to_range(held.source[chosen]),
         style=held.style[chosen],
         latent=torch.randn(len(chosen), latent, generator=stream(data.hash, "measure/latent")) if latent else None,
     )
     some = torch.randperm(len(data.train), generator=stream(data.hash, "measure/train"))[:most]
     return MeasuredItems(
         conditions,
-        _to_range(held.target[chosen]),
+        to_range(held.target[chosen]),
         tuple(held.labels[i] for i in chosen.tolist()),
-        _to_range(data.train.target[some]),
+        to_range(data.train.target[some]),
     )
 
 
@@ -286,10 +286,9 @@ def generate(generator: nn.Module, conditions: Conditions, device: torch.device,
     """Return (N, C, S, S) images in [-1, 1] on the CPU, in evaluation mode, leaving the generator's mode as it was."""
     was_training = generator.training
     generator.eval()
-    count = next(len(x) for x in conditions if x is not None)
     parts = []
-    for start in range(0, count, batch):
-        part = Conditions(*(None if x is None else x[start : start + batch].to(device) for x in conditions))
+    for start in range(0, conditions.batch, batch):
+        part = conditions.map(lambda x, start=start: x[start : start + batch].to(device))  # type: ignore[misc]
         parts.append(generator(part).image.float().cpu())
     generator.train(was_training)
     return torch.cat(parts)
@@ -314,10 +313,6 @@ def _placed(pair: NetworkPair, settings: TrialSettings, device: str) -> NetworkP
     for network in pair.networks().values():
         network.to(device).to(memory_format=layout)
     return pair
-
-
-def _to_range(images: Tensor) -> Tensor:
-    return images.float() / 127.5 - 1
 
 
 def _png(images: Tensor) -> bytes:

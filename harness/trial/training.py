@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import math
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from harness.data import Split, augment
-from harness.models import Conditions, GaussianBlur, Generated, MatchedDropout, NetworkPair
-from harness.models.layers import full_precision
+from harness.data import Split, augment, to_range
+from harness.models import Conditions, GaussianBlur, Generated, Judgement, MatchedDropout, NetworkPair
 from harness.randomness import seed_for, stream
-from harness.study.settings import OptimizerSettings, ScheduleSettings, TrainingSettings, TrialSettings
+from harness.study.settings import LossSettings, TrialSettings
 from harness.trial import losses
+from harness.trial.optimizers import optimizer_of, rate_factor, update_average
 
 
 @dataclass(frozen=True)
@@ -55,12 +54,12 @@ class BatchOrder:
 
     def batch(self, index: int) -> Tensor:
         """Return the item numbers of one batch, (batch_size,) int64."""
-        start, parts, wanted = index * self.batch_size, [], self.batch_size
-        while wanted:
+        start, parts, missing = index * self.batch_size, [], self.batch_size
+        while missing:
             epoch, offset = divmod(start, self.items)
-            part = self._epoch_order(epoch)[offset : offset + wanted]
+            part = self._epoch_order(epoch)[offset : offset + missing]
             parts.append(part)
-            start, wanted = start + len(part), wanted - len(part)
+            start, missing = start + len(part), missing - len(part)
         return torch.cat(parts)
 
 
@@ -81,8 +80,8 @@ class Trainer:
         self.split = split
         self.order = BatchOrder(len(split), self.settings.batch_size, block)
         o = self.settings.optimizer
-        self.optimizer_g = _optimizer(pair.generator, o, o.lr)
-        self.optimizer_d = _optimizer(pair.discriminator, o, o.lr_discriminator or o.lr)
+        self.optimizer_g = optimizer_of(pair.generator, o, o.lr)
+        self.optimizer_d = optimizer_of(pair.discriminator, o, o.lr_discriminator or o.lr)
         self.average = copy.deepcopy(pair.generator).requires_grad_(False) if self.settings.ema else None
         self.parameters_d = list(pair.discriminator.parameters())
         self.dropouts = [m for net in pair.networks().values() for m in net.modules() if isinstance(m, MatchedDropout)]
@@ -117,8 +116,8 @@ class Trainer:
     def batch(self, index: int, purpose: str) -> tuple[Conditions, Tensor]:
         """Return what to generate from and the (N, C, S, S) real images in [-1, 1] of one batch."""
         chosen = self.order.batch(index)
-        target = _to_range(self.split.target[chosen])
-        source = None if self.split.source is None else _to_range(self.split.source[chosen])
+        target = to_range(self.split.target[chosen])
+        source = None if self.split.source is None else to_range(self.split.source[chosen])
         if self.augmentation != "none":
             source, target = augment(
                 source, target, mode=self.augmentation, generator=stream(self.block, f"augment/{purpose}")
@@ -126,9 +125,7 @@ class Trainer:
         latent = None
         if self.latent:
             latent = torch.randn(len(chosen), self.latent, generator=stream(self.block, f"latent/{purpose}"))
-        conditions = Conditions(
-            *(None if x is None else x.to(self.device) for x in (source, self.split.style[chosen], latent))
-        )
+        conditions = Conditions(source, self.split.style[chosen], latent).map(lambda x: x.to(self.device))
         return conditions, target.to(self.device)
 
 
@@ -144,10 +141,12 @@ def train(trainer: Trainer, *, log_every: int = 1) -> Iterator[Progress]:
 
     Yields:
         The progress of every step. The caller decides what to measure, and when to stop.
+
+    Raises:
+        ValueError: No part of the generator's loss has a weight.
     """
     s = trainer.settings
     generator, discriminator = trainer.pair.generator.train(), trainer.pair.discriminator.train()
-    adversarial = losses.ADVERSARIAL[s.loss.kind]
     precision = torch.autocast(trainer.device.type, torch.bfloat16, enabled=s.precision == "bfloat16")
     while trainer.step < s.steps:
         step = trainer.step
@@ -161,30 +160,42 @@ def train(trainer: Trainer, *, log_every: int = 1) -> Iterator[Progress]:
             with precision, contextlib.nullcontext() if last else torch.no_grad():
                 generated: Generated = generator(conditions)
             trainer.optimizer_d.zero_grad()
-            loss_d = _discriminator_pass(
-                trainer,
-                adversarial,
-                conditions,
-                real,
-                generated.image.detach(),
-                precision,
-                signals if logging else None,
-                mix_name=f"penalty/{step}/{turn}",
-            )
+            with precision:
+                judged = _discriminator_update(trainer, conditions, real, generated.image.detach(), f"{step}/{turn}")
+            loss_d = _discriminator_backward(judged, s.loss, precision)
             trainer.optimizer_d.step()
+        if logging:
+            signals |= _judgement_signals(judged.on_real.real.detach(), judged.on_fake.real.detach())
 
         with _frozen(trainer.parameters_d):
             for turn in range(s.generator_steps):
                 with precision:
                     if turn > 0:
                         generated = generator(conditions)
-                    parts = _generator_losses(generator, discriminator, adversarial, conditions, real, generated, s)
+                    parts = losses.weighted(
+                        losses.GENERATOR_TERMS,
+                        losses.GeneratorUpdate(
+                            generator,
+                            discriminator,
+                            conditions,
+                            real,
+                            generated,
+                            s.loss.kind,
+                            classifies=judged.on_real.category is not None,
+                        ),
+                        s.loss,
+                    )
+                if not parts:
+                    raise ValueError(
+                        "training.loss: no part of the generator's loss has a weight, so there is nothing to learn "
+                        "from; give adversarial, l1, category or constant one"
+                    )
                 loss_g = torch.stack(list(parts.values())).sum()
                 trainer.optimizer_g.zero_grad()
                 loss_g.backward()
                 trainer.optimizer_g.step()
         if trainer.average is not None:
-            _update_average(trainer.average, generator, s.ema)
+            update_average(trainer.average, generator, s.ema)
 
         trainer.step = step + 1
         if logging:
@@ -215,69 +226,41 @@ def _begin_step(trainer: Trainer, step: int) -> None:
         blur.begin(share)
 
 
-def _discriminator_pass(
-    trainer: Trainer,
-    adversarial: losses.Adversarial,
-    conditions: Conditions,
-    real: Tensor,
-    fake: Tensor,
-    precision: torch.autocast,
-    signals: dict[str, float] | None,
-    *,
-    mix_name: str,
+def _discriminator_update(
+    trainer: Trainer, conditions: Conditions, real: Tensor, fake: Tensor, turn: str
+) -> losses.DiscriminatorUpdate:
+    """Ask the discriminator about real and generated images, apart or in one batch."""
+    s, discriminator = trainer.settings, trainer.pair.discriminator
+    if s.loss.real_and_fake == "concat":
+        together: Judgement = discriminator(torch.cat([real, fake]), conditions.map(lambda x: torch.cat([x, x])))
+        n = len(real)
+        on_real, on_fake = together.map(lambda x: x[:n]), together.map(lambda x: x[n:])
+    else:
+        on_real, on_fake = discriminator(real, conditions), discriminator(fake, conditions)
+
+    def uniform(purpose: str) -> Tensor:
+        return torch.rand(len(real), generator=stream(trainer.block, f"{purpose}/{turn}")).to(real.device)
+
+    return losses.DiscriminatorUpdate(
+        discriminator, conditions, real, fake, on_real, on_fake, s.loss.kind, uniform=uniform
+    )
+
+
+def _discriminator_backward(
+    update: losses.DiscriminatorUpdate, settings: LossSettings, precision: torch.autocast
 ) -> float:
     """Leave the gradients of the discriminator's loss on its parameters and return the loss."""
-    s, discriminator = trainer.settings, trainer.pair.discriminator
-    style = conditions.style
     with precision:
-        if s.loss.real_and_fake == "concat":
-            both = Conditions(*(None if x is None else torch.cat([x, x]) for x in conditions))
-            judged = discriminator(torch.cat([real, fake]), both)
-            n = len(real)
-            on_real, on_fake = (
-                type(judged)(*(None if x is None else x[part] for x in judged)) for part in (slice(n), slice(n, None))
-            )
-        else:
-            on_real = discriminator(real, conditions)
-            on_fake = discriminator(fake, conditions)
-        loss_real, loss_fake = adversarial.real(on_real.real), adversarial.fake(on_fake.real)
-        if on_real.category is not None and style is not None and s.loss.category:
-            loss_real = loss_real + s.loss.category / 2 * losses.category(on_real.category, style)
-            loss_fake = loss_fake + s.loss.category / 2 * losses.category(on_fake.category, style)
-        if s.loss.kind == "wgan_gp" and s.loss.gradient_penalty:
-            mix = torch.rand(len(real), generator=stream(trainer.block, mix_name)).to(real.device)
-            penalty = losses.gradient_penalty(lambda x: discriminator(x, conditions).real, real, fake, mix)
-            loss_fake = loss_fake + s.loss.gradient_penalty * penalty
-    if s.loss.real_and_fake == "separate":
+        loss_real, loss_fake = (
+            functools.reduce(torch.add, losses.weighted(terms, update, settings).values())
+            for terms in (losses.REAL_TERMS, losses.FAKE_TERMS)
+        )
+    if settings.real_and_fake == "separate":
         loss_real.backward()
         loss_fake.backward()
     else:
         (loss_real + loss_fake).backward()
-    if signals is not None:
-        signals |= _judgement_signals(on_real.real.detach(), on_fake.real.detach())
     return loss_real.item() + loss_fake.item()
-
-
-def _generator_losses(
-    generator: nn.Module,
-    discriminator: nn.Module,
-    adversarial: losses.Adversarial,
-    conditions: Conditions,
-    real: Tensor,
-    generated: Generated,
-    s: TrainingSettings,
-) -> dict[str, Tensor]:
-    """Return the weighted parts of the generator's loss, by name."""
-    judged = discriminator(generated.image, conditions)
-    parts = {"adversarial": adversarial.generator(judged.real)}
-    if conditions.source is not None and s.loss.l1:
-        parts["l1"] = s.loss.l1 * F.l1_loss(generated.image, real)
-    if judged.category is not None and conditions.style is not None and s.loss.category:
-        parts["category"] = s.loss.category * losses.category(judged.category, conditions.style)
-    if generated.code is not None and s.loss.constant:
-        code = generator.encode(generated.image)  # type: ignore[operator]
-        parts["constant"] = s.loss.constant * F.mse_loss(full_precision(code), full_precision(generated.code))
-    return parts
 
 
 def _judgement_signals(real: Tensor, fake: Tensor) -> dict[str, float]:
@@ -290,33 +273,6 @@ def _judgement_signals(real: Tensor, fake: Tensor) -> dict[str, float]:
         "d_accuracy_real": (real > 0).float().mean().item(),
         "d_accuracy_fake": (fake < 0).float().mean().item(),
     }
-
-
-def rate_factor(schedule: ScheduleSettings, share: float) -> float:
-    """Return the learning rate at a share of the training, in [0, 1), as a multiple of the first rate."""
-    match schedule.kind:
-        case "constant":
-            return 1.0
-        case "linear":
-            return max(schedule.floor, 1 - share)
-        case "cosine":
-            return schedule.floor + (1 - schedule.floor) * 0.5 * (1 + math.cos(math.pi * share))
-        case "halving":
-            return max(schedule.floor, 0.5 ** math.floor(share / schedule.every + 1e-9))
-
-
-def _optimizer(network: nn.Module, o: OptimizerSettings, lr: float) -> torch.optim.Optimizer:
-    kind = torch.optim.AdamW if o.kind == "adamw" else torch.optim.Adam
-    return kind(network.parameters(), lr=lr, betas=o.betas, weight_decay=o.weight_decay, fused=True)
-
-
-@torch.no_grad()
-def _update_average(average: nn.Module, network: nn.Module, decay: float) -> None:
-    """Move the average towards the network; buffers are copied."""
-    for mean, now in zip(average.parameters(), network.parameters(), strict=True):
-        mean.lerp_(now, 1 - decay)
-    for kept, buffer in zip(average.buffers(), network.buffers(), strict=True):
-        kept.copy_(buffer)
 
 
 def _gradient_norm(network: nn.Module) -> float:
@@ -335,8 +291,3 @@ def _frozen(parameters: list[nn.Parameter]) -> Iterator[None]:
     finally:
         for parameter in parameters:
             parameter.requires_grad_(True)
-
-
-def _to_range(images: Tensor) -> Tensor:
-    """(N, C, H, W) uint8 to float32 in [-1, 1]."""
-    return images.float().div_(127.5).sub_(1.0)

@@ -47,7 +47,8 @@ discriminators = st.fixed_dictionaries(
         "final_conv": st.fixed_dictionaries(
             {"kernel_size": st.sampled_from([0, 1, 3, 5]), "in_channels": st.sampled_from([None, 1])}
         ),
-        "head": st.sampled_from(["linear", "mean"]),
+        "head": st.sampled_from(["linear", "mean", "patch"]),
+        "category_head": st.booleans(),
         "head_channels": st.sampled_from([None, 1]),
         "blur": st.fixed_dictionaries(
             {
@@ -71,7 +72,7 @@ def built(settings: TrialSettings, conditions: Conditions) -> tuple[NetworkPair 
 
 @examples(max_examples=12)
 @given(generator=generators, discriminator=discriminators, loss=losses)
-def test_a_combination_is_refused_in_words_or_gives_images_in_range_and_one_logit_for_each(
+def test_a_combination_is_refused_in_words_or_gives_images_in_range_and_logits_for_each(
     generator: dict[str, Any], discriminator: dict[str, Any], loss: str
 ) -> None:
     settings = fakes.settings(
@@ -86,8 +87,10 @@ def test_a_combination_is_refused_in_words_or_gives_images_in_range_and_one_logi
     judged = pair.discriminator(image, conditions)
     assert image.shape == (COUNT, 1, fakes.SIZE, fakes.SIZE)
     assert image.abs().max() <= 1
-    assert judged.real.shape == (COUNT,)
-    assert (judged.category is None) == (discriminator["head"] == "mean")
+    side = fakes.SIZE // 8
+    assert judged.real.shape == ((COUNT, side, side) if discriminator["head"] == "patch" else (COUNT,))
+    assert judged.scores.shape == (COUNT,)
+    assert (judged.category is None) == (discriminator["head"] != "linear" or not discriminator["category_head"])
 
 
 @examples(max_examples=12)
@@ -95,7 +98,7 @@ def test_a_combination_is_refused_in_words_or_gives_images_in_range_and_one_logi
     norm=st.sampled_from(["batch", "instance", "layer", "none"]),
     which=st.sampled_from(["none", "unnormalised", "convs", "convs+heads"]),
     loss=losses,
-    optimizer=st.sampled_from(["adam", "adamw"]),
+    optimizer=st.sampled_from(["adam", "adamw", "sgd", "rmsprop"]),
     real_and_fake=st.sampled_from(["separate", "joint", "concat"]),
     precision=st.sampled_from(["float32", "bfloat16"]),
 )
