@@ -12,6 +12,7 @@ from pydantic import Discriminator, Field, Strict, Tag, field_validator, model_v
 
 from harness.errors import HarnessError
 from harness.metrics.catalogue import metric_named
+from harness.study.presets import PRESETS, PresetName
 from harness.study.settings import Count, Flag, Settings, Text, TrialSettings
 
 Axis = str
@@ -166,6 +167,8 @@ class Study(TrialSettings):
     study: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
     """Its name, and the name of its folder of results."""
     question: Text = ""
+    preset: PresetName | None = None
+    """A recipe that is laid under the settings of this file: `zi2zi` is that of zi2zi-pytorch, at 256 pixels."""
     claims: tuple[Claim, ...] = ()
     axes: dict[Axis, list[Level] | dict[str, Level]] = Field(default={})
     """Dotted settings and their levels: a list, or a mapping from level names to values."""
@@ -179,6 +182,12 @@ class Study(TrialSettings):
     measure: MeasureSettings = MeasureSettings()
     budget: BudgetSettings = BudgetSettings()
     runner: RunnerSettings = RunnerSettings()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _over_its_preset(cls, data: Any) -> Any:
+        preset = PRESETS.get(str(data.get("preset"))) if isinstance(data, Mapping) else None
+        return data if preset is None else _laid_over(preset.under(data), data)
 
     @model_validator(mode="after")
     def _consistent(self) -> Study:

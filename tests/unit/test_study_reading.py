@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from harness.errors import HarnessError, StudyError
 from harness.study.reading import changed, read_study, setting_paths
-from harness.study.settings import TrialSettings
+from harness.study.settings import DcganGeneratorSettings, FaceSettings, TrialSettings
 from harness.study.study import Study, level_name, put
 
 GOOD = """
@@ -186,3 +186,44 @@ def test_a_changed_study_says_what_changed_and_additions_are_free() -> None:
 def test_an_axis_can_be_set_for_one_call_by_its_dotted_name(tmp_path: Path) -> None:
     study = read(tmp_path, GOOD, "axes={training.batch_size: [8, 16]}")
     assert set(study.axes) == {"discriminator.spectral_norm", "training.batch_size"}
+
+
+PRESET = "study: s\npreset: zi2zi\n"
+
+
+def test_a_preset_is_laid_under_the_settings_of_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "s.yaml"
+    file.write_text(f"{PRESET}data: {{image_size: 32}}\ntraining: {{steps: 10, optimizer: {{lr: 5.0e-4}}}}\n")
+    study = read_study(file)
+    assert (study.data.image_size, study.data.augment, study.data.holdout) == (32, "zi2zi", 0.1)
+    assert (study.training.optimizer.lr, study.training.schedule.kind) == (5e-4, "halving")
+    file.write_text(PRESET)
+    assert read_study(file).training.optimizer.lr == 1e-3
+
+
+def test_a_preset_says_nothing_of_groups_of_another_kind(tmp_path: Path) -> None:
+    file = tmp_path / "s.yaml"
+    measure = "measure: {also: []}\n"
+    file.write_text(
+        f"{PRESET}{measure}data: {{kind: faces}}\ngenerator: {{kind: dcgan}}\ndiscriminator: {{kind: dcgan}}\n"
+    )
+    study = read_study(file)
+    assert study.data == FaceSettings()
+    assert study.generator == DcganGeneratorSettings()
+    assert study.training.optimizer.lr == 1e-3
+
+
+def test_a_study_written_down_whole_is_the_same_with_or_without_the_name_of_its_preset(tmp_path: Path) -> None:
+    file = tmp_path / "s.yaml"
+    file.write_text(f"{PRESET}data: {{kind: glyphs, margin: 0.1}}\n")
+    study = read_study(file)
+    frozen = study.model_dump(mode="json")
+    assert Study.model_validate(frozen) == study
+    assert Study.model_validate({**frozen, "preset": None}).hash == study.hash
+
+
+def test_an_unknown_preset_is_named_with_what_there_is(tmp_path: Path) -> None:
+    file = tmp_path / "s.yaml"
+    file.write_text("study: s\npreset: zizi\n")
+    with pytest.raises(StudyError, match=r"preset: found 'zizi'; did you mean 'zi2zi'"):
+        read_study(file)
