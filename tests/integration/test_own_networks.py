@@ -93,7 +93,7 @@ class Judge(nn.Module):
         ("code", "has no method encode"),
         ("noise", "two calls in evaluation mode differ"),
         ("idle", "no gradient reaches idle.weight, idle.bias"),
-        ("column", r"logits of shape \(4, 1\); \(4,\) are needed"),
+        ("column", r"logits of shape \(4, 1\); \(4,\), one per image, or \(4, H, W\)"),
     ],
 )
 def test_networks_that_break_the_contract_are_told_how(fault: str, message: str) -> None:
