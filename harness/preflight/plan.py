@@ -11,7 +11,7 @@ from harness.metrics.catalogue import metric_named
 from harness.results.schema import REACHED_HORIZON, ArmPlan
 from harness.results.store import Store
 from harness.statistics import Margin
-from harness.statistics.number_format import aligned
+from harness.statistics.number_format import aligned, rough_duration
 from harness.statistics.power import pilot_sd
 from harness.statistics.power import plan as power_plan
 from harness.study.design import aliases, arms, own_code, trials
@@ -103,7 +103,7 @@ def render_plan(document: Mapping[str, Any]) -> str:
     head = f"{document['study']}: {counted} ({len(document['arms'])} arms, {blocks})"
     seconds = document["estimated_seconds"]
     if seconds is not None:
-        head += f", about {_duration(seconds)} with {document['workers']} workers on this machine"
+        head += f", about {rough_duration(seconds)} with {document['workers']} workers on this machine"
     parts = [head, aligned([HEAD, *(_row(arm) for arm in document["arms"])])]
     parts += [f"{arm['arm']}: {arm['proof'] or 'note'} – {arm['reason']}" for arm in document["arms"] if arm["reason"]]
     parts += [f"{fact['subject']}: {fact['finding']}" for fact in document.get("facts", ())]
@@ -162,9 +162,3 @@ def _power_sentence(document: Mapping[str, Any], item: Mapping[str, Any]) -> str
             f"no difference takes {item['blocks_for_equivalence']}"
         )
     return f"{text}."
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,15 +1,13 @@
-"""Figures as inline SVG: they take the page's text colour, so they read in light and dark."""
+"""The figures of a report; text and lines take the page's colour, so they read in light and dark."""
 
 from __future__ import annotations
 
-import io
 import math
-import re
-import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from harness.metrics.catalogue import metric_named
+from harness.report.drawing import INK, Figure, legend_below, panels_of, value_axis, wrapped
 from harness.report.table import TIMES
 from harness.results.schema import REACHED_HORIZON
 from harness.statistics import Analysis, Contrast
@@ -19,10 +17,7 @@ from harness.verdicts.judge import StudyVerdicts
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-INK = "#010203"
-"""Stands for the page's text colour until the SVG is written."""
 COLOURS = {
     "helps": "#2e9e5b",
     "hurts": "#d6453d",
@@ -48,12 +43,13 @@ PANELS = 3
 """Small figures side by side."""
 
 
-def forest(analysis: Analysis) -> str | None:
+def forest(findings: StudyVerdicts) -> Figure | None:
     """Return estimate and interval of every contrast, with the margin as a band; None where nothing was estimated."""
-    contrasts = [c for c in analysis.contrasts if c.estimate is not None]
-    if not contrasts:
+    analysis = findings.primary
+    contrasts = [c for c in findings.contrasts if c.estimate is not None]
+    if analysis is None or not contrasts:
         return None
-    figure, (axes,) = _figure(1, 1, width=8.8, height=1.1 + 0.42 * len(contrasts))
+    drawing, (axes,) = panels_of(1, 1, width=8.8, height=1.1 + 0.42 * len(contrasts))
     margin = next((c.equivalence.margin for c in contrasts if c.equivalence.margin is not None), None)
     limit = _limit(contrasts, margin)
     if margin is not None:
@@ -73,7 +69,15 @@ def forest(analysis: Analysis) -> str | None:
     axes.set_xlabel(f"change in {analysis.metric}{band}", parse_math=False)
     for place, word, side in ((0.0, f"← {first}", "left"), (1.0, f"{second} →", "right")):
         axes.annotate(word, (place, 1.0), (0, 3), "axes fraction", "offset points", ha=side, color=INK, fontsize=9)
-    return _svg(figure, "forest", f"Change in {analysis.metric} of each arm, with its interval and the margin")
+    return Figure(
+        "forest",
+        "How large, and how sure",
+        "Dot: estimate. The thin line is the interval that asks whether there is a difference: one that stays clear of "
+        "0 shows that there is. The thick line is the narrower interval that asks whether it matters: one that stays "
+        "inside the band shows that it does not.",
+        f"Change in {analysis.metric} of each arm, with its interval and the margin",
+        drawing,
+    )
 
 
 def _limit(contrasts: Sequence[Contrast], margin: float | None) -> float:
@@ -129,9 +133,9 @@ def _label_changes(axes: Axes, analysis: Analysis, limit: float) -> None:
     )
 
 
-def paired(findings: StudyVerdicts, trials: pd.DataFrame) -> str | None:
+def paired(findings: StudyVerdicts) -> Figure | None:
     """Return each block as a line from baseline to arm, a panel per contrast; None without a pair."""
-    analysis = findings.primary
+    analysis, trials = findings.primary, findings.tables.trials
     if analysis is None or not any(c.n for c in analysis.contrasts):
         return None
     every = [c for c in analysis.contrasts if c.n]
@@ -139,7 +143,9 @@ def paired(findings: StudyVerdicts, trials: pd.DataFrame) -> str | None:
     contrasts = [c for c in every if c in clearest]
     rows = trials[trials["status"].isin(REACHED_HORIZON)]
     values = rows.dropna(subset=[analysis.metric]).set_index(["block", "arm"])[analysis.metric].unstack("arm")
-    figure, panels = _figure(len(contrasts), PANELS, width=3.6 if len(contrasts) == 1 else 3.1, height=3.1, share=True)
+    drawing, panels = panels_of(
+        len(contrasts), PANELS, width=3.6 if len(contrasts) == 1 else 3.1, height=3.1, share=True
+    )
     for axes, c in zip(panels, contrasts, strict=False):
         pairs = _spaced(values[[c.baseline, c.arm]].dropna(), len(contrasts))
         for block, (before, after) in zip(pairs.index, pairs.astype("float64").to_numpy(), strict=True):
@@ -149,13 +155,20 @@ def paired(findings: StudyVerdicts, trials: pd.DataFrame) -> str | None:
             axes.annotate(f"{block}", (1, after), (5, 0), "data", "offset points", va="center", fontsize=7, color=INK)
         lost = f", {c.pairs_lost} lost" if c.pairs_lost else ""
         axes.set_title(f"better in {c.better_in.blocks} of {c.better_in.of}{lost}", fontsize=9)
-        axes.set_xticks([0, 1], [c.baseline, _wrapped(c.arm)], parse_math=False)
+        axes.set_xticks([0, 1], [c.baseline, wrapped(c.arm)], parse_math=False)
         axes.set_xlim(-0.25, 1.3)
-        _value_axis(axes, analysis.scale)
+        value_axis(axes, analysis.scale)
     panels[0].set_ylabel(_metric_label(analysis.metric), parse_math=False)
     some = f", {len(pairs)} blocks of {len(values)}" if len(pairs) < len(values) else ""
     some += f", the {len(contrasts)} clearest of {len(every)} contrasts" if len(contrasts) < len(every) else ""
-    return _svg(figure, "paired", f"{analysis.metric} of baseline and arm, block by block{some}")
+    return Figure(
+        "paired",
+        "Block by block",
+        "Each line is one block (its number at the right), from the baseline to the arm: green is better, red is "
+        "worse. Matched blocks share initial weights, data order and noise.",
+        f"{analysis.metric} of baseline and arm, block by block{some}",
+        drawing,
+    )
 
 
 def _spaced(rows: pd.DataFrame, panels: int) -> pd.DataFrame:
@@ -164,33 +177,41 @@ def _spaced(rows: pd.DataFrame, panels: int) -> pd.DataFrame:
     return rows.iloc[:: math.ceil(len(rows) / most)] if len(rows) > most else rows
 
 
-def interactions(findings: StudyVerdicts) -> str | None:
+def interactions(findings: StudyVerdicts) -> Figure | None:
     """Return the mean at each pair of levels, a panel per pair of axes; None for designs that are not factorial."""
-    found = findings.effects
-    if found is None or not found.interaction_plot:
+    effects = findings.effects
+    if effects is None or not effects.interaction_plot:
         return None
-    means = {(tuple(point["factors"]), tuple(point["levels"])): point["mean"] for point in found.interaction_plot}
+    means = {(tuple(point["factors"]), tuple(point["levels"])): point["mean"] for point in effects.interaction_plot}
     pairs = list(dict.fromkeys(factors for factors, _ in means))
-    figure, panels = _figure(len(pairs), PANELS, width=3.6 if len(pairs) == 1 else 3.1, height=3.1, share=True)
+    drawing, panels = panels_of(len(pairs), PANELS, width=3.6 if len(pairs) == 1 else 3.1, height=3.1, share=True)
     for axes, (first, second) in zip(panels, pairs, strict=True):
-        levels = found.factors[first]
-        for number, level in enumerate(found.factors[second]):
+        levels = effects.factors[first]
+        for number, level in enumerate(effects.factors[second]):
             line = [means.get(((first, second), (along, level)), math.nan) for along in levels]
             axes.plot(range(len(levels)), line, color=LINES[number % len(LINES)], lw=1.8, marker="o", ms=4, label=level)
-        axes.set_xticks(range(len(levels)), [_wrapped(level) for level in levels], parse_math=False)
+        axes.set_xticks(range(len(levels)), [wrapped(level) for level in levels], parse_math=False)
         axes.set_xlabel(first, parse_math=False)
         axes.margins(x=0.15)
-        _value_axis(axes, found.scale)
+        value_axis(axes, effects.scale)
         legend = axes.legend(title=second, frameon=False, fontsize=8, title_fontsize=8, labelcolor=INK)
         for text in (legend.get_title(), *legend.get_texts()):
             text.set_color(INK)
             text.set_parse_math(False)
-    panels[0].set_ylabel(_metric_label(found.metric), parse_math=False)
-    return _svg(figure, "interactions", f"{found.metric} at each pair of levels of two axes")
+    panels[0].set_ylabel(_metric_label(effects.metric), parse_math=False)
+    return Figure(
+        "interactions",
+        "Two axes together",
+        "Means of trials at each pair of levels. Lines that run side by side: each axis does the same whatever the "
+        "other is set to; lines that part or cross: it depends.",
+        f"{effects.metric} at each pair of levels of two axes",
+        drawing,
+    )
 
 
-def course(findings: StudyVerdicts, trials: pd.DataFrame, measurements: pd.DataFrame) -> str | None:
+def course(findings: StudyVerdicts) -> Figure | None:
     """Return each metric over steps: thin lines for trials, thick for an arm's mean; None without measurements."""
+    trials, measurements = findings.tables.trials, findings.tables.measurements
     values = measurements[["trial_id", "step", "metric", "value", "floor"]].dropna(subset=["value"])
     rows = values.merge(trials[["trial_id", "arm"]], on="trial_id")
     named, measured = set(rows["arm"].unique()), set(rows["metric"].unique())
@@ -201,7 +222,7 @@ def course(findings: StudyVerdicts, trials: pd.DataFrame, measurements: pd.DataF
     others = [arm for arm in arms if arm != BASELINE]
     colours = {BASELINE: INK, **{arm: LINES[i % len(LINES)] for i, arm in enumerate(others)}}
     legend = 0.17 * max(0, math.ceil(len(arms) / 3) - 4) / math.ceil(len(metrics) / PANELS)
-    figure, panels = _figure(len(metrics), PANELS, width=3.1, height=2.9 + legend)
+    drawing, panels = panels_of(len(metrics), PANELS, width=3.1, height=2.9 + legend)
     for axes, metric in zip(panels, metrics, strict=False):
         of_metric = rows[rows["metric"] == metric]
         by_arm = dict(iter(of_metric.groupby("arm")))
@@ -216,95 +237,20 @@ def course(findings: StudyVerdicts, trials: pd.DataFrame, measurements: pd.DataF
             )
         if of_metric["floor"].notna().any():
             axes.axhline(float(of_metric["floor"].mean()), color=INK, lw=0.9, ls=":")
-        _value_axis(axes, metric_named(metric).scale)
+        value_axis(axes, metric_named(metric).scale)
         axes.set_title(_metric_label(metric), fontsize=9, parse_math=False)
         axes.set_xlabel("step")
-    _legend(figure, arms, colours)
-    return _svg(figure, "course", f"{', '.join(metrics)} over steps, arm by arm")
-
-
-def _legend(figure: Figure, arms: Sequence[str], colours: dict[str, str]) -> None:
-    from matplotlib.lines import Line2D
-
-    handles = [Line2D([], [], color=colours[arm], lw=2, ls="--" if arm == BASELINE else "-") for arm in arms]
-    legend = figure.legend(
-        handles, arms, loc="outside lower center", ncols=min(3, len(arms)), frameon=False, fontsize=9, labelcolor=INK
+    legend_below(drawing, arms, colours, dashed=BASELINE)
+    return Figure(
+        "course",
+        "On the way",
+        "Thin lines are trials, thick ones an arm's mean, dashed the baseline; dotted: real images against other real "
+        "images. Arms are compared at the last step only.",
+        f"{', '.join(metrics)} over steps, arm by arm",
+        drawing,
     )
-    for text in legend.get_texts():
-        text.set_parse_math(False)
 
 
 def _metric_label(name: str) -> str:
     arrow = {"lower": "↓ lower is better", "higher": "↑ higher is better"}[metric_named(name).better]
     return f"{name}\n{arrow}"
-
-
-def _wrapped(name: str) -> str:
-    """Return a long arm name in lines, broken after an equals sign or a comma where it has one."""
-    if len(name) <= 16:
-        return name
-    parts = re.split(r"(?<=[=,])", name)
-    return "\n".join(part[i : i + 22] for part in parts for i in range(0, len(part), 22))
-
-
-def _value_axis(axes: Axes, scale: str) -> None:
-    """Set a value axis: logarithmic for ratios, with a few plain numbers rather than powers of ten."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
-
-    low, high = axes.get_ylim()
-    if scale == "log" and low > 0 and high / low > 4:
-        axes.set_yscale("log")
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.yaxis.set_minor_locator(NullLocator())
-    else:
-        axes.yaxis.set_major_locator(MaxNLocator(5))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.4g}"))
-    for side in ("right", "top"):
-        axes.spines[side].set_visible(False)
-
-
-def _figure(
-    panels: int, columns: int, *, width: float, height: float, share: bool = False
-) -> tuple[Figure, list[Axes]]:
-    """Return a figure of so many panels in rows, each of a width and height in inches, perhaps with one value axis."""
-    from matplotlib.figure import Figure
-
-    columns = min(columns, panels)
-    lines = math.ceil(panels / columns)
-    figure = Figure(figsize=(width * columns, height * lines), layout="constrained")
-    grid = figure.subplots(lines, columns, squeeze=False, sharey=share)
-    flat: list[Axes] = list(grid.flat)
-    for unused in flat[panels:]:
-        unused.set_axis_off()
-    for axes in flat:
-        axes.set_facecolor("none")
-        axes.tick_params(colors=INK, labelsize=9)
-        for spine in axes.spines.values():
-            spine.set_color(INK)
-        for text in (axes.xaxis.label, axes.yaxis.label, axes.title):
-            text.set_color(INK)
-            text.set_fontsize(9)
-    return figure, flat[:panels]
-
-
-def _svg(figure: Figure, name: str, alternative: str) -> str:
-    """Return a figure as an SVG element without ids that two figures share, in the page's text colour."""
-    import matplotlib as mpl
-
-    figure.patch.set_alpha(0)
-    buffer = io.StringIO()
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}), warnings.catch_warnings():
-        # The browser has the glyphs that matplotlib's font lacks: the SVG carries text, not outlines.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    svg = buffer.getvalue()
-    svg = svg[svg.index("<svg") :].replace(INK, "currentColor")
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r' id="[A-Za-z0-9.]+_[0-9]+"', "", svg)
-    return svg.replace("<svg ", f'<svg role="img" aria-label="{_attribute(alternative)}" ', 1)
-
-
-def _attribute(text: str) -> str:
-    from html import escape
-
-    return escape(text, quote=True)

@@ -5,32 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.provenance import VERSION
-from harness.report.samples import Samples
-from harness.report.table import NONE, Table
-from harness.report.verdict_tables import MEANINGS, headline, in_words, tally
+from harness.report.table import NONE
+from harness.report.verdict_tables import MEANINGS, headline, tally
 from harness.verdicts.judge import StudyVerdicts
 
+if TYPE_CHECKING:
+    from harness.report.contents import Section
 
-def page(
-    findings: StudyVerdicts,
-    *,
-    answer: Sequence[Table],
-    rest: Sequence[Table],
-    figures: dict[str, str | None],
-    samples: Samples | None,
-) -> str:
-    """Return the page.
 
-    Args:
-        findings: What the study found.
-        answer: Tables that come first, before the figures.
-        rest: Tables that come after them.
-        figures: SVG elements `forest`, `paired`, `interactions` and `course`; None where there is nothing to draw.
-        samples: Strips of held-out items; None where there are none.
-    """
+def page(findings: StudyVerdicts, sections: Sequence[Section]) -> str:
+    """Return the page: what the study found at the top, its parts below."""
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
@@ -50,15 +37,11 @@ def page(
         "headline": headline(findings),
         "tally": tally(findings),
         "notes": (*findings.notes, *(findings.primary.notes if findings.primary is not None else ())),
-        "answer": answer,
-        "rest": rest,
-        "sentences": in_words(findings),
-        "samples": samples,
+        "sections": sections,
         "meanings": MEANINGS,
         "none_text": NONE,
         "style": Markup((folder / "page.css").read_text(encoding="utf-8")),
         "version": VERSION,
-        **{name: None if svg is None else Markup(svg) for name, svg in figures.items()},
     }
     template = environment.from_string((folder / "page.html.j2").read_text(encoding="utf-8"))
     return template.render(values)

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Sequence
+import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import ClassVar
 
 from harness.image_files import ImageError, read_image
 from harness.report.table import short
-from harness.results.store import Store
 from harness.verdicts.judge import StudyVerdicts
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 WIDE = 900
 """Pixels that a strip may take on the page before it is no longer enlarged."""
@@ -34,22 +30,35 @@ class Strip:
 
     @property
     def uri(self) -> str:
-        """The picture as text for the page."""
-        return "" if self.path is None else data_uri(self.path)
+        """The PNG file as a ``data:`` address, so that the page needs no other file; empty where there is none."""
+        if self.path is None:
+            return ""
+        return f"data:image/png;base64,{base64.b64encode(self.path.read_bytes()).decode()}"
+
+    def address(self, folder: Path) -> str:
+        """Return the address of the picture seen from a folder; empty where there is none."""
+        return "" if self.path is None else Path(os.path.relpath(self.path, folder)).as_posix()
 
 
 @dataclass(frozen=True)
 class Samples:
     """Strips of one block."""
 
+    kind: ClassVar[str] = "samples"
     block: int
     strips: tuple[Strip, ...]
 
+    @property
+    def title(self) -> str:
+        """The heading."""
+        return f"The same held-out items, block {self.block}"
 
-def samples(findings: StudyVerdicts, store: Store, trials: pd.DataFrame) -> Samples | None:
+
+def samples(findings: StudyVerdicts) -> Samples | None:
     """Return strips of the first block that has most arms' pictures; None where there are none."""
+    trials, folder = findings.tables.trials, findings.tables.samples
     arms = [arm.name for arm in findings.arms if arm.control is None]
-    there = {path.stem for path in store.samples.glob("*.png")}
+    there = {path.stem for path in folder.glob("*.png")}
     pictured = trials[trials["arm"].isin(arms) & trials["trial_id"].isin(there)]
     if not len(pictured):
         return None
@@ -57,9 +66,7 @@ def samples(findings: StudyVerdicts, store: Store, trials: pd.DataFrame) -> Samp
     block = int(counts[counts == counts.max()].index.min())
     rows = {str(row["arm"]): row for row in trials[trials["block"] == block].to_dict("records")}
     strips = [
-        _strip(name, "", store.samples / f"{name}.png")
-        for name in ("source", "target")
-        if (store.samples / f"{name}.png").exists()
+        _strip(name, "", folder / f"{name}.png") for name in ("source", "target") if (folder / f"{name}.png").exists()
     ]
     metric = findings.study.measure.primary
     for arm in arms:
@@ -70,7 +77,7 @@ def samples(findings: StudyVerdicts, store: Store, trials: pd.DataFrame) -> Samp
         measured = "" if value is None or math.isnan(value) else f"{metric} {short(float(value), 4)}"
         about = ", ".join(part for part in (measured, "" if status == "complete" else status) if part)
         trial_id = row["trial_id"]
-        strips.append(_strip(arm, about, store.samples / f"{trial_id}.png" if trial_id in there else None))
+        strips.append(_strip(arm, about, folder / f"{trial_id}.png" if trial_id in there else None))
     return Samples(block, tuple(strips))
 
 
@@ -80,21 +87,5 @@ def _strip(label: str, about: str, path: Path | None) -> Strip:
     try:
         width = read_image(path).width
     except ImageError:
-        return Strip(label, f"{about}, picture damaged".removeprefix(", "), None, 0)
+        return Strip(label, f"{about}, picture damaged" if about else "picture damaged", None, 0)
     return Strip(label, about, path, width * max(1, WIDE // width))
-
-
-def data_uri(path: Path) -> str:
-    """Return a PNG file as a ``data:`` address, so that the page needs no other file."""
-    return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
-
-
-def relative(strips: Sequence[Strip], folder: Path) -> list[tuple[str, str, str]]:
-    """Return label, remark and address of each strip that has a picture, seen from a folder."""
-    import os
-
-    return [
-        (strip.label, strip.about, Path(os.path.relpath(strip.path, folder)).as_posix())
-        for strip in strips
-        if strip.path is not None
-    ]

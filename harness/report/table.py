@@ -1,46 +1,60 @@
-"""A table of the report as text cells, shown alike in HTML, Markdown and LaTeX."""
+"""A table of the report: columns that say how a row's cell is made, shown alike in HTML, Markdown and LaTeX."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, TypeVar
 
-from harness.statistics.number_format import number, percent
+from harness.statistics.number_format import number, p_text, percent
 
 NONE = "\N{EN DASH}"
 """What stands where there is no number."""
 TIMES = "\N{MULTIPLICATION SIGN}"
 
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True)
+class Column(Generic[Row]):
+    """One column: its head, and how a row's cell is made."""
+
+    head: str
+    cell: Callable[[Row], str]
+    words: bool = False
+    """Words are set to the left, numbers to the right."""
+    marked: bool = False
+    """Verdicts, outcomes and statuses carry a colour beside their word."""
+    optional: bool = False
+    """Left out where no row has anything in it."""
+
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text with a head, and what a reader needs to know to read them."""
+    """Rows of text, and what a reader needs to know to read them."""
 
+    kind: ClassVar[str] = "table"
     name: str
     """Short, without spaces: an anchor in the page, a label in LaTeX."""
     title: str
     note: str
     """Units, direction, counts: what the numbers are."""
-    head: tuple[str, ...]
+    columns: tuple[Column[Any], ...]
     rows: tuple[tuple[str, ...], ...]
-    text: frozenset[int] = frozenset({0})
-    """Columns of words, set to the left; the others are numbers, set to the right."""
-    marked: frozenset[int] = frozenset()
-    """Columns of verdicts, outcomes and statuses, which carry a colour beside their word."""
+    in_paper: bool = True
+    """Whether the table goes into the tables for a paper."""
 
-    def without_empty(self, keep: int = 1) -> Table:
-        """Return the table without columns that have nothing in any row; the first `keep` stay."""
-        kept = [i for i in range(len(self.head)) if i < keep or any(row[i] not in (NONE, "") for row in self.rows)]
-        moved = {old: new for new, old in enumerate(kept)}
-        return Table(
-            self.name,
-            self.title,
-            self.note,
-            tuple(self.head[i] for i in kept),
-            tuple(tuple(row[i] for i in kept) for row in self.rows),
-            frozenset(moved[i] for i in self.text if i in moved),
-            frozenset(moved[i] for i in self.marked if i in moved),
-        )
+
+def table(
+    name: str, title: str, note: str, columns: Sequence[Column[Row]], rows: Iterable[Row], *, in_paper: bool = True
+) -> Table | None:
+    """Return a table of rows, without optional columns that have nothing in any row; None where there are no rows."""
+    rows = tuple(rows)
+    if not rows:
+        return None
+    cells = {column: tuple(column.cell(row) for row in rows) for column in columns}
+    kept = tuple(c for c in columns if not c.optional or any(cell not in (NONE, "") for cell in cells[c]))
+    return Table(name, title, note, kept, tuple(zip(*(cells[c] for c in kept), strict=True)), in_paper)
 
 
 def count(value: float | None) -> str:
@@ -65,16 +79,6 @@ def large(value: float | None, unit: str = "") -> str:
     return f"{number(value)} {unit}".rstrip()
 
 
-def duration(seconds: float | None) -> str:
-    """Return a time with its unit, from milliseconds to hours."""
-    if seconds is None:
-        return NONE
-    for size, unit in ((3600.0, "h"), (60.0, "min"), (1.0, "s")):
-        if seconds >= size:
-            return f"{number(seconds / size)} {unit}"
-    return f"{number(seconds * 1000)} ms"
-
-
 def times(value: float | None) -> str:
     """Return a factor with a multiplication sign, or a dash."""
     return NONE if value is None else f"{TIMES}{short(value)}"
@@ -92,6 +96,11 @@ def share(value: float | None) -> str:
     if value is None:
         return NONE
     return "0 %" if value == 0 else "100 %" if value == 1 else percent(value)
+
+
+def p_cell(p: float | None) -> str:
+    """Return a p value, or a dash."""
+    return NONE if p is None else p_text(p)
 
 
 def spread(mean: float | None, sd: float | None, n: int) -> str:

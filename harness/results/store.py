@@ -46,6 +46,11 @@ class Tables:
         """One row per trial and logged step."""
         return self._store.signals()
 
+    @property
+    def samples(self) -> Path:
+        """The folder of sample strips: a picture per trial, and one of the sources and targets."""
+        return self._store.samples
+
 
 class Store:
     """The folder of one study's results, or the working copy of one at a URI."""

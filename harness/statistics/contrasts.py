@@ -142,12 +142,10 @@ def analyse(
         blocks=len(blocks.units),
         looks=schedule,
         nominal_p=None if schedule is None else looking.boundaries(schedule, alpha),
-        contrasts=(),
+        contrasts=tuple(contrasts),
         notes=_notes(blocks, baseline, family),
     )
-    tests = sum(c.p_holm is not None for c in contrasts)
-    told = tuple(replace(c, sentence=words.sentence(c, analysis, tests)) for c in contrasts)
-    return replace(analysis, contrasts=told)
+    return replace(analysis, contrasts=tuple(replace(c, sentence=words.sentence(c, analysis)) for c in contrasts))
 
 
 def _contrast(asked: _Question, arm: str, reading: Reading) -> Contrast:

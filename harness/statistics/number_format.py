@@ -40,17 +40,44 @@ def change(value: float | None, scale: Scale) -> str:
     return f"{percent(math.expm1(value))} {side}"
 
 
+def span(low: float | None, high: float | None, scale: Scale) -> str:
+    """Return an interval for a table: ``12 % lower to 3 % higher``."""
+    return " to ".join(_bounds(low, high, scale))
+
+
 def between(low: float | None, high: float | None, scale: Scale) -> str:
-    """Return an interval in words: ``between 12 % lower and 3 % higher``."""
+    """Return an interval for a sentence: ``between 12 % lower and 3 % higher``."""
+    bounds = _bounds(low, high, scale)
+    return f"between {' and '.join(bounds)}" if len(bounds) == 2 else bounds[0]
+
+
+def _bounds(low: float | None, high: float | None, scale: Scale) -> tuple[str, ...]:
+    """Return both bounds in words, with what they share said once; one word where there are none."""
     if low is None or high is None:
-        return "anything"
+        return ("anything",)
     first, second = change(low, scale), change(high, scale)
     if high < 0:
         first, second = second, first
     shared = first.rsplit(" ", 1)[-1]
     if shared in ("lower", "higher") and second.endswith(f" {shared}") and ("times" in first) == ("times" in second):
         first = first.removesuffix(f" {shared}").removesuffix(" times")
-    return f"between {first} and {second}"
+    return first, second
+
+
+def duration(seconds: float) -> str:
+    """Return a measured time with its unit, from milliseconds to hours: ``34.2 ms``, ``1.5 h``."""
+    for size, unit in ((3600.0, "h"), (60.0, "min"), (1.0, "s")):
+        if seconds >= size:
+            return f"{number(seconds / size)} {unit}"
+    return f"{number(seconds * 1000)} ms"
+
+
+def rough_duration(seconds: float) -> str:
+    """Return an estimated time: ``45 s``, ``3 min``, ``2 h 10 min``."""
+    if seconds < 90:
+        return f"{round(seconds)} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:

@@ -6,17 +6,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.statistics.analysis import Analysis, Contrast
-from harness.statistics.number_format import aligned, between, change, number, p_text, percent
+from harness.statistics.number_format import aligned, between, change, number, p_text, percent, span
 from harness.statistics.verdict_rule import Scale, Verdict
 
 
-def sentence(c: Contrast, analysis: Analysis, contrasts: int) -> str:
+def sentence(c: Contrast, analysis: Analysis, *, costs: bool = True) -> str:
     """Return the verdict on one arm in words that need no statistics.
 
     Args:
         c: The contrast.
-        analysis: What it belongs to: metric, direction, scale, margin.
-        contrasts: How many contrasts the analysis has.
+        analysis: What it belongs to: metric, direction, scale, margin, the other contrasts.
+        costs: Whether to say what it costs.
     """
     parts = [_verdict_sentence(c, analysis)]
     failed = c.failures
@@ -27,8 +27,9 @@ def sentence(c: Contrast, analysis: Analysis, contrasts: int) -> str:
     if c.reason and c.look.rule not in ("given", "before the first look") and c.verdict is not Verdict.NO_OP:
         parts.append(f"Note: {c.reason}.")
     if c.verdict_family is not c.verdict:
+        tested = sum(other.p_holm is not None for other in analysis.contrasts)
         parts.append(
-            f"Seen as one of {contrasts} contrasts, the verdict is only '{c.verdict_family}' (Holm's correction)."
+            f"Seen as one of {tested} contrasts, the verdict is only '{c.verdict_family}' (Holm's correction)."
         )
     if c.sensitivity.skewed and c.sensitivity.agree is False:
         parts.append("The differences are lopsided and the exact sign-flip test disagrees, so take this with care.")
@@ -37,9 +38,9 @@ def sentence(c: Contrast, analysis: Analysis, contrasts: int) -> str:
     if c.look.rule == "anytime-valid":
         parts.append("Blocks went beyond the schedule, so the interval is one that holds at any number of blocks.")
     known = [cost for cost in c.costs if cost.ratio is not None]
-    costs = [f"{cost.name} {_ratio(cost.ratio)}" for cost in known if not _same(cost.ratio)]
-    if known:
-        parts.append(f"Cost: {', '.join(costs) or 'the same'}.")
+    if known and costs:
+        differ = [f"{cost.name} {_ratio(cost.ratio)}" for cost in known if not _same(cost.ratio)]
+        parts.append(f"Cost: {', '.join(differ) or 'the same'}.")
     return " ".join(parts)
 
 
@@ -134,9 +135,7 @@ def contrast_rows(document: Mapping[str, Any]) -> list[tuple[str, ...]]:
                 c["arm"],
                 f"{c['n']}{lost}",
                 "-" if c["estimate"] is None else change(c["estimate"], scale),
-                "-"
-                if ci["low"] is None
-                else between(ci["low"], ci["high"], scale).removeprefix("between ").replace(" and ", " to "),
+                "-" if ci["low"] is None else span(ci["low"], ci["high"], scale),
                 f"{c['better_in']['blocks']} of {c['better_in']['of']}",
                 p_text(p),
                 p_text(c["p_holm"]),
@@ -179,7 +178,7 @@ def effect_rows(effects: Sequence[Mapping[str, Any]], scale: Scale) -> list[tupl
             (
                 e["term"],
                 "-" if e["estimate"] is None else change(e["estimate"], scale),
-                "-" if low is None else between(low, high, scale).removeprefix("between ").replace(" and ", " to "),
+                "-" if low is None else span(low, high, scale),
                 number(e["sum_of_squares"], 6),
                 str(e["df"]),
                 p_text(e["p_value"]),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from types import TracebackType
 from typing import Self
 
@@ -14,6 +13,7 @@ from rich.text import Text
 
 from harness.driver import Happening, LookDone, Planned, Retried, SetAside, Stored
 from harness.executors.base import Started
+from harness.statistics.number_format import rough_duration
 from harness.trial.task import TrialProgress
 
 MARKS = {
@@ -95,7 +95,7 @@ class View:
         left = len(planned.trials) - planned.done
         text = f"{left} of {len(planned.trials)} trials to compute"
         if left and planned.estimated_seconds:
-            text += f", about {duration(planned.estimated_seconds * left / max(len(planned.trials), 1))}"
+            text += f", about {rough_duration(planned.estimated_seconds * left / max(len(planned.trials), 1))}"
         self._say(text)
 
     def _stored(self, event: Stored) -> None:
@@ -105,7 +105,8 @@ class View:
         primary = event.task.measure.primary
         value = row.get(primary)
         text = f"{primary} {value:.4g}" if value is not None else row.get("error") or ""
-        self._line(f"{event.task.trial_id}: {row['status']}, {text}{self._left()}")
+        left = f" – {rest}" if (rest := self._left()) else ""
+        self._line(f"{event.task.trial_id}: {row['status']}, {text}{left}")
         if self.live is not None and row["status"] != "complete":
             self._say(f"{event.task.trial_id}: {row['status']}, {row['error']}", "yellow")
 
@@ -117,7 +118,7 @@ class View:
         if self.steps_done < 1 or spent < 1:
             return ""
         rest = max(self.steps_planned - self.steps_done, 0) / self.steps_done * spent
-        return f" – about {duration(rest)} left" if rest else ""
+        return f"about {rough_duration(rest)} left" if rest else ""
 
     def _picture(self) -> RenderableType:
         assert self.planned is not None
@@ -139,7 +140,7 @@ class View:
                 current.add_row(trial_id, "starting", "", "")
             else:
                 current.add_row(trial_id, f"{p.step}/{p.steps}", f"{p.loss_d:.3f}", f"{p.loss_g:.3f}")
-        return Group(table, Text(), current, Text(self._left().removeprefix(" – "), style="dim"))
+        return Group(table, Text(), current, Text(self._left(), style="dim"))
 
     def _cell(
         self, arm: str, block: int, running: dict[tuple[str, int], TrialProgress | None], wanted: set[tuple[str, int]]
@@ -159,16 +160,3 @@ class View:
         """Print a line where there is no live table to show it."""
         if self.live is None:
             self._say(text)
-
-
-def duration(seconds: float) -> str:
-    """Return a time in words: `45 s`, `3 min`, `2 h 10 min`."""
-    if seconds < 90:
-        return f"{round(seconds)} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
-
-
-def statuses(counts: Counter[str]) -> str:
-    """Return how many trials came to what: `7 complete, 1 diverged`."""
-    return ", ".join(f"{n} {status}" for status, n in counts.most_common())

@@ -7,16 +7,20 @@ import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from pretended import fill, strip, study
 
 from harness.errors import StoreError
+from harness.report import contents
+from harness.report.drawing import Figure, panels_of
 from harness.report.latex import escaped as latex_escaped
 from harness.report.markdown import escaped as markdown_escaped
-from harness.report.table import NONE, Table, duration, large, short, spread
+from harness.report.table import NONE, Column, Table, large, short, spread, table
 from harness.report.write import document, write
-from harness.verdicts.judge import judge_stored
+from harness.statistics.number_format import between, duration, rough_duration, span
+from harness.verdicts.judge import ArmSummary, StudyVerdicts, judge_stored
 
 NASTY = "</style><script>alert(1)</script> | _x_ \\ $y$ {z} & % # ~ ^ `c` *d* <!-- 漢"
 FAILED = {("spectral_norm=convs+heads", 1): "diverged", ("spectral_norm=convs+heads", 3): "timeout"}
@@ -201,8 +205,43 @@ def test_the_report_goes_where_it_is_asked_to_go_and_its_pictures_are_found_from
     assert len(addresses) == 5
     assert all((paths["md"].parent / address).is_file() for address in addresses)
     assert {path.name for path in paths["md"].parent.iterdir()} == {
-        f"report.{e}" for e in ("html", "md", "tex", "json")
+        "figures",
+        *(f"report.{e}" for e in ("html", "md", "tex", "json")),
     }
+
+
+def test_figures_stand_beside_markdown_and_latex_as_files_that_read_on_light_and_dark(tmp_path: Path) -> None:
+    text = written(tmp_path)
+    folder = tmp_path / "report"
+    vectors = re.findall(r"\(<(figures/.+?\.svg)>\)", text["md"])
+    papers = re.findall(r"\\includegraphics\{(.+?\.pdf)\}", text["tex"])
+    assert [Path(v).stem for v in vectors] == [Path(p).stem for p in papers] == ["forest", "paired", "course"]
+    assert all((folder / p).read_bytes().startswith(b"%PDF") for p in papers)
+    for vector in vectors:
+        assert ElementTree.parse(folder / vector).getroot().tag == "{http://www.w3.org/2000/svg}svg"
+        assert "prefers-color-scheme:dark" in (folder / vector).read_text(encoding="utf-8")
+
+
+def test_a_table_and_a_figure_reach_every_format_by_a_line_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def blocks_table(findings: StudyVerdicts) -> Table | None:
+        columns: tuple[Column[ArmSummary], ...] = (
+            Column("arm", lambda arm: arm.name, words=True),
+            Column("blocks done", lambda arm: f"{arm.blocks}"),
+        )
+        return table("blocks", "Blocks by arm", "Counted.", columns, findings.arms)
+
+    def blocks_figure(findings: StudyVerdicts) -> Figure:
+        drawing, (axes,) = panels_of(1, 1, width=3, height=2)
+        axes.bar([arm.name for arm in findings.arms], [arm.blocks for arm in findings.arms])
+        return Figure("blocks", "Blocks as bars", "Higher is more.", "bars of blocks", drawing)
+
+    monkeypatch.setattr(contents, "CONTENTS", (*contents.CONTENTS, blocks_table, blocks_figure))
+    text = written(tmp_path, blocks=2)
+    for ending in ("html", "md", "tex"):
+        assert "blocks done" in text[ending], ending
+        assert "Blocks as bars" in text[ending], ending
 
 
 def test_a_folder_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
@@ -264,6 +303,11 @@ def test_latex_is_escaped() -> None:
         (spread(0.84, None, 1), "0.84 (n = 1)"),
         (duration(0.0342), "34.2 ms"),
         (duration(5400), "1.5 h"),
+        (rough_duration(7800), "2 h 10 min"),
+        (span(-0.1, 0.2, "raw"), "0.1 lower to 0.2 higher"),
+        (between(-0.1, 0.2, "raw"), "between 0.1 lower and 0.2 higher"),
+        (span(0.1, 0.2, "raw"), "0.1 to 0.2 higher"),
+        (span(None, 0.2, "raw"), "anything"),
         (large(5_510_000), "5.51 M"),
         (large(540e6, "B"), "540 MB"),
     ],
@@ -272,12 +316,18 @@ def test_numbers_are_written_as_people_read_them(shown: str, text: str) -> None:
     assert shown == text
 
 
-def test_columns_without_any_value_are_left_out_and_the_others_keep_their_kind() -> None:
-    table = Table("t", "T", "", ("a", "b", "c"), (("x", NONE, "1"), ("y", "", "2")), frozenset({0, 2}), frozenset({2}))
-    kept = table.without_empty()
-    assert kept.head == ("a", "c")
-    assert kept.rows == (("x", "1"), ("y", "2"))
-    assert (kept.text, kept.marked) == (frozenset({0, 1}), frozenset({1}))
+def test_optional_columns_without_any_value_are_left_out_and_no_rows_make_no_table() -> None:
+    columns: tuple[Column[tuple[str, ...]], ...] = (
+        Column("a", lambda row: row[0], words=True),
+        Column("b", lambda row: row[1], optional=True),
+        Column("c", lambda row: row[2], optional=True),
+        Column("d", lambda row: row[1]),
+    )
+    made = table("t", "T", "", columns, [("x", NONE, "1"), ("y", "", NONE)])
+    assert made is not None
+    assert [column.head for column in made.columns] == ["a", "c", "d"]
+    assert made.rows == (("x", "1", NONE), ("y", NONE, ""))
+    assert table("t", "T", "", columns, []) is None
 
 
 def test_a_factorial_study_shows_effects_interactions_and_their_picture(tmp_path: Path) -> None:
