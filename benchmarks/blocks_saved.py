@@ -28,7 +28,7 @@ from harness.metrics.catalogue import metric_named
 from harness.results.store import Store
 from harness.statistics.simulation import running, scheduled
 from harness.statistics.verdict_rule import Margin
-from harness.study.study import BASELINE, Study
+from harness.study.study import BASELINE
 
 ALPHA, POWER = 0.05, 0.8
 STUDIES = 4000
@@ -54,7 +54,7 @@ class Contrast:
 
 def contrasts(folder: Path) -> Iterator[Contrast]:
     """Yield each arm against the baseline, by each metric, at the horizon."""
-    study = Study.model_validate(Store(folder).frozen())
+    study = Store(folder).frozen().study
     rows = harness.load(folder).trials
     rows = rows[rows["status"] == "complete"]
     for metric in study.measure.metrics:

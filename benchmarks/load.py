@@ -56,7 +56,7 @@ def fill(study: Study, folder: Path, processes: int = 2) -> float:
     began = time.perf_counter()
     every = trials_of(arms_of(study), range(study.design.most_blocks))
     driver = Driver(study, folder, executor=dummy.Formula(), watch=lambda _: None)
-    driver.store.freeze(study.model_dump(mode="json"), {})
+    driver.store.freeze(study, {})
     first = driver._task(every[0])
     driver.store.write(dummy.rows(first), axes=list(study.axes), metrics=study.measure.metrics)
     signals = pq.read_table(driver.store.folder / "signals" / f"{first.trial_id}.parquet")

@@ -199,7 +199,7 @@ def dashboard(
     from harness.dashboard import serve
 
     store = _store(study, results).fetched()
-    url = store.frozen().get("runner", {}).get("storage")
+    url = store.frozen().study.runner.storage
     serve(store.folder, port=port, url=url, announce=_console().print)
 
 

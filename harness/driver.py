@@ -18,7 +18,6 @@ from harness.results.schema import ArmPlan, TrialRows
 from harness.results.store import Store
 from harness.statistics import next_look
 from harness.study.design import Arm, Trial, arms, own_code, trials
-from harness.study.reading import changed
 from harness.study.settings import DataSettings
 from harness.study.study import BASELINE, Study
 from harness.trial.task import TrialTask
@@ -139,16 +138,7 @@ class Driver:
 
     def _freeze(self) -> None:
         """Write the study down before its first trial, or refuse one that differs from what was written down."""
-        if self.store.exists:
-            difference = changed(self.store.frozen(), self.study)
-            if difference and self.store.done():
-                lines = "\n  ".join(difference)
-                raise StoreError(
-                    f"{self.store.folder}: holds trials of another study; "
-                    f"only blocks, looks and metrics can be added\n  {lines}\n"
-                    "  give the changed study another name (`study:`), or another --results"
-                )
-        self.store.freeze(self.study.model_dump(mode="json"), environment())
+        self.store.freeze(self.study, environment())
 
     def _prepare(self) -> None:
         """Load the data, prove what can be proved, and say what will be done."""

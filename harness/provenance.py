@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import platform
+import re
 from pathlib import Path
 
 VERSION = "0.1.0"
@@ -44,5 +45,14 @@ def environment() -> dict[str, object]:
         "code_version": code_version(),
         "packages": package_versions(),
         "machine": platform.platform(),
-        "processor": platform.processor() or platform.machine(),
+        "processor": _processor(),
     }
+
+
+def _processor() -> str:
+    """Return the processor's name; the kind of machine where the system does not tell."""
+    try:
+        names = re.findall(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE)
+    except OSError:
+        names = []
+    return names[0] if names else platform.processor() or platform.machine()

@@ -54,7 +54,7 @@ def fill(
     pictures: bool = True,
     fids: Mapping[str, float] = FIDS,
 ) -> Store:
-    """Freeze a study and write a row for each of its trials.
+    """Freeze a study and write a row for each of its trials that has none.
 
     Args:
         folder: Folder of the results of this study.
@@ -65,8 +65,10 @@ def fill(
         fids: Mean of the primary metric by arm; 60 where it is not named.
     """
     store = Store(folder)
-    store.freeze(asked.model_dump(mode="json"), {})
+    store.freeze(asked, {})
     for trial in trials(arms(asked), range(asked.design.most_blocks if blocks is None else blocks)):
+        if trial.trial_id in store.done():
+            continue
         status = (statuses or {}).get((trial.arm.name, trial.block), "complete")
         measured = status in ("complete", "collapsed")
         # Controls repeat the baseline; the others differ from it by a factor, and a little by block.

@@ -12,7 +12,6 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from harness.dashboard.mirror import Mirror, quiet
 from harness.errors import HarnessError, MissingExtraError, StoreError
 from harness.results.store import Store
-from harness.study.study import Study
 
 
 def serve(
@@ -61,7 +60,7 @@ def opened(
         way = "pip install 'gan-ablation-harness[dashboard]'"
         raise MissingExtraError(f"dashboard: optuna-dashboard is not installed; {way}") from None
     store = Store(study_folder)
-    mirror = Mirror(Study.model_validate(store.frozen()), store, url)
+    mirror = Mirror(store.frozen().study, store, url)
     try:
         with store.held():
             mirror.sync()

@@ -6,14 +6,16 @@ import dataclasses
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.atomic_write import atomic_write, remove_scratch
 from harness.errors import StoreError
+from harness.results.frozen import Amendment, FrozenStudy
 from harness.results.parquet_cache import Folder
 from harness.results.remote import Remote, is_uri, working_copy
 from harness.results.schema import MEASUREMENT_COLUMNS, ArmPlan, Column, Row, TrialRows, trial_columns
@@ -22,14 +24,17 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+    from harness.study.study import Study
+
 TABLES = ("trials", "measurements", "signals")
+WITHOUT_IT = "restore it, or delete it and `run` the study again: rows that do not belong to it will be named"
 
 
 class Tables:
     """A study's rows as pandas frames, each read when it is first asked for: signals are many."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, frozen: FrozenStudy) -> None:
+        self._store, self.frozen = store, frozen
 
     @cached_property
     def trials(self) -> pd.DataFrame:
@@ -90,23 +95,44 @@ class Store:
         """Whether a study has been frozen here."""
         return (self.folder / "study.json").is_file()
 
-    def frozen(self) -> dict[str, Any]:
-        """Return the study as it was frozen before its first trial.
+    def frozen(self) -> FrozenStudy:
+        """Return the study as it was written down: as planned before its first trial, as it is now, and its history.
 
         Raises:
-            StoreError: There is none, or it is damaged.
+            StoreError: There is none, it is damaged, or a later version wrote it.
         """
+        path = self.folder / "study.json"
         try:
-            found: dict[str, Any] = json.loads((self.folder / "study.json").read_text(encoding="utf-8"))
+            return FrozenStudy.read(json.loads(path.read_text(encoding="utf-8")))
         except FileNotFoundError:
             raise StoreError(f"{self.folder}: holds no study; start one with `python -m harness run STUDY`") from None
-        except (OSError, ValueError) as error:
-            raise StoreError(f"{self.folder / 'study.json'}: cannot be read ({error})") from error
-        return found
+        except (OSError, ValueError, RecursionError) as error:
+            raise StoreError(f"{path}: cannot be read ({error}); {WITHOUT_IT}") from error
+        except StoreError as error:
+            raise StoreError(f"{path}: {error}; {WITHOUT_IT}") from None
 
-    def freeze(self, study: dict[str, Any], environment: dict[str, Any]) -> None:
-        """Write down the study and what computes it."""
-        self.write_file("study.json", json.dumps(study, indent=1, ensure_ascii=False).encode())
+    def history(self) -> tuple[Amendment, ...]:
+        """Return each change of the study after its first row, the first one first; empty where all is as planned.
+
+        Raises:
+            StoreError: As of `frozen`.
+        """
+        return self.frozen().history
+
+    def freeze(self, study: Study, environment: Mapping[str, Any]) -> None:
+        """Write down the study and what computes it; a change after the first row is added to the history.
+
+        Raises:
+            StoreError: The rows that are there would not be rows of this study.
+        """
+        frozen = FrozenStudy.of(study)
+        if self.exists and (done := self.done()):
+            before, blocks = self.frozen(), {trial_id.partition("-")[0] for trial_id in done}
+            try:
+                frozen = before.amended(study, trials=len(done), blocks=len(blocks), at=datetime.now(UTC))
+            except StoreError as error:
+                raise StoreError(f"{self.folder}: {error}") from None
+        self.write_file("study.json", json.dumps(frozen.document(), indent=1, ensure_ascii=False).encode())
         self.write_file("environment.json", json.dumps(environment, indent=1, ensure_ascii=False).encode())
 
     def plan(self) -> dict[str, ArmPlan]:
@@ -252,8 +278,7 @@ class Store:
         Raises:
             StoreError: The folder holds no study.
         """
-        self.frozen()
-        return Tables(self)
+        return Tables(self, self.frozen())
 
     def fold(self) -> None:
         """Bring the caches that make reading fast up to date; worth it every few hundred trials."""

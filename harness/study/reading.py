@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -222,31 +222,3 @@ def _paths(schema: Mapping[str, Any]) -> Iterable[str]:
             yield from walk(child, f"{prefix}{name}.")
 
     return walk(schema, "")
-
-
-def changed(old: Mapping[str, Any], new: Study) -> Sequence[str]:
-    """Return what a study changed against its frozen form beyond adding blocks, looks or metrics, a line each."""
-    return [
-        f"{path}: was {_show(a)}, is {_show(b)}"
-        for path, a, b in _difference(old, new.model_dump(mode="json"), "")
-        if not _adds(path, a, b)
-    ]
-
-
-_FREE = ("runner", "budget", "claims", "question", "design.controls", "train_no_ops", "confounded_above")
-
-
-def _adds(path: str, old: Any, new: Any) -> bool:
-    if path.startswith(_FREE):
-        return True
-    if path == "measure.also":
-        return set(old) <= set(new)
-    return path.startswith("design.blocks")
-
-
-def _difference(old: Any, new: Any, path: str) -> Iterable[tuple[str, Any, Any]]:
-    if isinstance(old, Mapping) and isinstance(new, Mapping):
-        for key in {**old, **new}:
-            yield from _difference(old.get(key), new.get(key), f"{path}.{key}" if path else str(key))
-    elif old != new:
-        yield path, old, new

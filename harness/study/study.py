@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Strict, Tag, field_validator, model_validator
+from pydantic import BaseModel, Discriminator, Field, Strict, Tag, field_validator, model_validator
 
 from harness.errors import HarnessError
 from harness.metrics.catalogue import metric_named
@@ -219,10 +219,28 @@ class Study(TrialSettings):
 
     @property
     def hash(self) -> str:
-        """A digest of all that rows depend on: not of blocks, looks, budget, runner, claims or added metrics."""
-        kept = self.model_dump(mode="json", include={*TrialSettings.model_fields, "study", "axes", "baseline"})
-        kept["measure"] = self.measure.model_dump(mode="json", exclude={"also", "margin"})
+        """A digest of all that rows depend on: not of blocks, looks, budget, runner, claims or added metrics.
+
+        Settings that have their default are left out, so that one that comes with a later version changes no digest.
+        """
+        rested_on = {*TrialSettings.model_fields, "study", "axes", "baseline", "measure"}
+        kept = {name: value for name, value in _set(self).items() if name in rested_on}
+        kept["measure"] = {k: v for k, v in kept.get("measure", {}).items() if k not in ("also", "margin")}
         return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _set(group: BaseModel) -> dict[str, Any]:
+    """Return the settings of a group that differ from their defaults, as JSON's own types.
+
+    A group that differs in anything says which `kind` it is: defaults are those of its kind.
+    """
+    written = group.model_dump(mode="json")
+    found = {}
+    for name, field in type(group).model_fields.items():
+        value = getattr(group, name)
+        if name == "kind" or value != field.get_default(call_default_factory=True):
+            found[name] = _set(value) if isinstance(value, BaseModel) else written[name]
+    return found
 
 
 def level_name(level: Level) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.metrics.catalogue import metric_named
+from harness.results.frozen import Amendment
 from harness.results.schema import REACHED_HORIZON, ArmPlan
 from harness.results.store import Store, Tables
 from harness.statistics import (
@@ -92,6 +93,8 @@ class StudyVerdicts:
     controls: tuple[Control, ...]
     claims: tuple[SettledClaim, ...]
     notes: tuple[str, ...]
+    history: tuple[Amendment, ...]
+    """Changes of the study after its first row; what follows one that was made after the fact is provisional."""
     tables: Tables = field(repr=False, compare=False)
     """The rows that were judged: a report shows these, also while a driver adds others."""
 
@@ -128,8 +131,8 @@ def judge_stored(results: Store | Path) -> tuple[Store, StudyVerdicts]:
         StoreError: The folder holds no study.
     """
     store = (results if isinstance(results, Store) else Store(results)).fetched()
-    study = Study.model_validate(store.frozen())
-    return store, judge(study, store.tables(), store.plan())
+    tables = store.tables()
+    return store, judge(tables.frozen.study, tables, store.plan())
 
 
 def judge(study: Study, tables: Tables, plan: Mapping[str, ArmPlan] | None = None) -> StudyVerdicts:
@@ -161,6 +164,7 @@ def judge(study: Study, tables: Tables, plan: Mapping[str, ArmPlan] | None = Non
         controls=_controls(study, tables, every),
         claims=tuple(_settle(study, claim, analyses) for claim in study.claims),
         notes=_notes(study, trials),
+        history=tables.frozen.history,
         tables=tables,
     )
 

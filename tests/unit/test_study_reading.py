@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import HarnessError, StudyError
-from harness.study.reading import changed, read_study, setting_paths
+from harness.study.reading import read_study, setting_paths
 from harness.study.settings import DcganGeneratorSettings, FaceSettings, TrialSettings
 from harness.study.study import Study, level_name, put
 
@@ -170,17 +170,6 @@ def test_the_hash_depends_on_settings_and_not_on_blocks_runner_or_margin(blocks:
     more = Study.model_validate({**base, "design": {"blocks": blocks}, "runner": {"retries": 3}})
     assert one.hash == more.hash
     assert one.hash != Study.model_validate({**base, "training": {"steps": 7}}).hash
-
-
-def test_a_changed_study_says_what_changed_and_additions_are_free() -> None:
-    base: dict[str, Any] = {"study": "x", "axes": {"training.batch_size": [8, 16]}}
-    frozen = Study.model_validate(base).model_dump(mode="json")
-    added = Study.model_validate({**base, "design": {"blocks": 9}, "measure": {"also": ["ssim", "l1", "psnr"]}})
-    assert not changed(frozen, added)
-    other = Study.model_validate({**base, "training": {"steps": 7}, "measure": {"at": [7]}})
-    assert "training.steps: was 1000, is 7" in changed(frozen, other)
-    fewer = Study.model_validate({**base, "measure": {"also": ["ssim"]}})
-    assert changed(frozen, fewer)
 
 
 def test_an_axis_can_be_set_for_one_call_by_its_dotted_name(tmp_path: Path) -> None:
