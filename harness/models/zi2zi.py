@@ -68,7 +68,7 @@ class Zi2ziDiscriminator(nn.Module):
             "the blur of the output": self.blur_output,
         }
         heads = {"binary": self.binary, "category": self.category}
-        return Tail(layers, {name: head for name, head in heads.items() if isinstance(head, nn.Linear)})
+        return Tail(layers, {name: head for name, head in heads.items() if not isinstance(head, nn.Identity)})
 
     def features(self, image: Tensor, conditions: Conditions) -> Tensor:
         """Return the map that the heads read, (N, C, S/8, S/8)."""

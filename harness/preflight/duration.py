@@ -35,7 +35,7 @@ def estimate(study: Study, found: Sequence[ArmFindings], workers: int, company: 
             continue
         key = one.data.hash
         if key not in data_of:
-            latent = getattr(one.arm.settings.generator, "latent", None)
+            latent = one.arm.settings.latent
             data_of[key] = evaluating(study.measure, one.data, one.pair.generator, latent)
         t = one.arm.settings.training
         evaluations = len(study.measure.steps(t.steps))

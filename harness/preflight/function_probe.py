@@ -91,7 +91,7 @@ def answers(settings: TrialSettings, shape: Shape, read: set[str], dtype: torch.
     """
     found = _loss_answers(watched(settings, read).training.loss.kind, dtype)
     for scale in SCALES:
-        pair = _build(settings, shape, read, dtype)
+        pair = small_pair(settings, shape, read, dtype)
         with torch.no_grad():
             for parameter in (p for network in pair.networks().values() for p in network.parameters()):
                 parameter.mul_(scale)
@@ -110,10 +110,13 @@ def _pair_answers(
     conditions, images = probe_inputs(settings, shape, dtype)
     images.requires_grad_(True)
     generator, discriminator = pair.generator.train(training), pair.discriminator.train(training)
-    with words_for_shapes("generator", generator):
-        drawn: Generated = generator(conditions)
-    with words_for_shapes("discriminator", discriminator):
-        judged: Judgement = discriminator(images, conditions)
+    with torch.random.fork_rng(devices=[]):
+        # Users' layers that draw from the global stream, as dropout does, draw the same in every arm.
+        torch.manual_seed(0)
+        with words_for_shapes("generator", generator):
+            drawn: Generated = generator(conditions)
+        with words_for_shapes("discriminator", discriminator):
+            judged: Judgement = discriminator(images, conditions)
     for net, network, outputs, inputs in (
         ("generator", generator, drawn, {}),
         ("discriminator", discriminator, judged, {"images": images}),
@@ -152,7 +155,7 @@ def course(
     Raises:
         ValueError: The networks do not fit together.
     """
-    pair = _build(settings, shape, read, dtype)
+    pair = small_pair(settings, shape, read, dtype)
     trainer = _TypedTrainer(pair, watched(settings, read), random_split(settings, shape, ITEMS), block=STREAMS)
     training = train(trainer, log_every=1)
     found: Tensors = {}
@@ -196,7 +199,8 @@ class _TypedTrainer(Trainer):
         return conditions.map(lambda x: x.to(dtype) if x.is_floating_point() else x), real.to(dtype)
 
 
-def _build(settings: TrialSettings, shape: Shape, read: set[str], dtype: torch.dtype) -> NetworkPair:
+def small_pair(settings: TrialSettings, shape: Shape, read: set[str], dtype: torch.dtype) -> NetworkPair:
+    """Return both networks of an arm, always with the same weights, in a precision and the arm's memory layout."""
     pair = build_pair(watched(settings, read), styles=shape.styles, block=STREAMS)
     read_settings = watched(settings, read)
     layout = torch.channels_last if read_settings.training.channels_last else torch.contiguous_format
@@ -214,7 +218,7 @@ def probe_inputs(settings: TrialSettings, shape: Shape, dtype: torch.dtype) -> t
     """Return random conditions and images of three items, the same for every arm of one size."""
     s, count = settings.data, 3
     size = (count, s.channels, s.image_size, s.image_size)
-    latent = getattr(settings.generator, "latent", None)
+    latent = settings.latent
     conditions = Conditions(
         _uniform("source", size, dtype) if shape.paired else None,
         torch.arange(count) % shape.styles,

@@ -20,29 +20,15 @@ from harness.preflight.duration import estimate, first_blocks
 from harness.preflight.facts.fact import Fact, Inspected
 from harness.preflight.facts.facts import facts
 from harness.preflight.function_class import same_function_class
-from harness.preflight.function_probe import (
-    EXACT,
-    EXACT_AFTER_STEPS,
-    Tensors,
-    agreement,
-    answers,
-    course,
-    digest,
-    probe_inputs,
-    same_shapes,
-    sample_steps,
-)
-from harness.preflight.settings_read import changed_settings
+from harness.preflight.function_probe import course, probe_inputs
+from harness.preflight.no_op import Likeness, ProbedArm, likeness
+from harness.preflight.settings_read import changed_settings, own_parts
 from harness.preflight.small_networks import Networks, Shape, shrinking, shrunk
 from harness.results.schema import ArmPlan
 from harness.study.design import Arm
-from harness.study.settings import TrialSettings
 from harness.study.study import Study
 
 __all__ = ["Fact", "Preflight", "preflight"]
-
-NOT_COMPARED = ("failures.", "training.steps", "training.batch_size", "training.precision", "data.")
-"""Settings that an identity of functions says nothing about; `data.augment` alone is part of the training."""
 
 
 @dataclass(frozen=True)
@@ -89,24 +75,26 @@ def preflight(
     Raises:
         HarnessError: The data is missing or broken, or a metric cannot be computed on it.
     """
-    company = BusyProcesses(workers) if measure_speed else None
+    busy = BusyProcesses(workers) if measure_speed else None
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         with torch.random.fork_rng(devices=[]):
-            found = [_built(arm, data) for arm, data in _with_data(arms, cache)]
-            _inspect(study, found)
-            _compare(study, found)
-            known = _facts(found)
-            seconds = estimate(study, found, workers, company, device) if company is not None else None
+            every = [
+                ArmFindings(arm, Shape(len(data.styles), data.paired), data) for arm, data in _with_data(arms, cache)
+            ]
+            _inspect(study, every)
+            _compare(every)
+            known = _facts(every)
+            seconds = estimate(study, every, workers, busy, device) if busy is not None else None
     finally:
-        if company is not None:
-            company.leave()
+        if busy is not None:
+            busy.leave()
         torch.set_num_threads(threads)
-    count = sum(trained(study, one) for one in found)
+    count = sum(trained(study, findings) for findings in every)
     return Preflight(
         study=study.study,
-        arms=tuple(plan_of(study, one) for one in found),
+        arms=tuple(plan_of(study, findings) for findings in every),
         trials=count * first_blocks(study),
         trials_at_most=count * study.design.most_blocks,
         estimated_seconds=seconds,
@@ -126,27 +114,23 @@ def _with_data(arms: Sequence[Arm], cache: Path | None) -> list[tuple[Arm, Datas
     return pairs
 
 
-def _built(arm: Arm, data: Dataset) -> ArmFindings:
-    return ArmFindings(arm, Shape(len(data.styles), data.paired), data)
-
-
-def _inspect(study: Study, found: Sequence[ArmFindings]) -> None:
+def _inspect(study: Study, arms: Sequence[ArmFindings]) -> None:
     """Build every arm at its real size: shapes, costs, matched weights, and what is confounded."""
     networks = Networks()
-    baseline = found[0]
-    for one in found:
-        s = one.arm.settings
+    baseline = arms[0]
+    for findings in arms:
+        s = findings.arm.settings
         try:
-            pair = networks.pair(s, one.shape, one.arm.streams(0))
-            one.size = networks.cost(pair, s, one.shape)
+            pair = networks.pair(s, findings.shape, findings.arm.streams(0))
+            findings.size = networks.cost(pair, s, findings.shape)
         except (ValueError, RuntimeError, HarnessError) as error:
-            one.invalid = str(error).splitlines()[0]
+            findings.invalid = _first_line(error)
             continue
-        one.pair = pair
+        findings.pair = pair
         if baseline.pair is not None:
-            one.matched = matched_fraction(pair.networks(), baseline.pair.networks())
-        if baseline.size is not None and one.size is not None:
-            one.confounded = _confounding(one.size, baseline.size, study.confounded_above)
+            findings.matched = matched_fraction(pair.networks(), baseline.pair.networks())
+        if baseline.size is not None:
+            findings.confounded = _confounding(findings.size, baseline.size, study.confounded_above)
 
 
 def _confounding(arm: NetworkCost, baseline: NetworkCost, above: float) -> str | None:
@@ -165,112 +149,84 @@ def _confounding(arm: NetworkCost, baseline: NetworkCost, above: float) -> str |
     return "; ".join(parts) or None
 
 
-def _compare(study: Study, found: Sequence[ArmFindings]) -> None:
+def _compare(arms: Sequence[ArmFindings]) -> None:
     """Look for arms that compute the same as the baseline, or as another arm."""
-    baseline = found[0]
+    baseline = arms[0]
     if baseline.size is None or baseline.pair is None:
         return
-    factor = shrinking(baseline.size)
-    read: set[str] = set()
-    small = shrunk(baseline.arm.settings, factor)
-    steps = sample_steps(study.training.steps)
-    base_answers: Tensors = {}
-    base_course: Tensors = {}
-    seen: dict[str, ArmFindings] = {}
-    for one in found:
-        if one.pair is None or one.arm.control in ("a/a", "one-ulp"):
+    width = shrinking(baseline.size)
+    reference = _probed(baseline, width)
+    seen: dict[str, tuple[str, ProbedArm]] = {}
+    for findings in arms:
+        if findings.pair is None or findings.arm.control in ("a/a", "one-ulp"):
             continue
-        s = one.arm.settings
-        is_baseline = one is baseline
-        changed = changed_settings(s, baseline.arm.settings)
-        comparable = not is_baseline and not any(path.startswith(NOT_COMPARED) for path in changed - {"data.augment"})
-        mine: set[str] = set()
+        probed = reference if findings is baseline else _probed(findings, width)
+        assert probed is not None
+        assert reference is not None
         try:
-            answered = answers(shrunk(s, factor), one.shape, mine)
-            if is_baseline:
-                base_answers, read = answered, mine
-            alike = (
-                comparable and agreement(answered, base_answers).worst <= EXACT and same_shapes(one.pair, baseline.pair)
-            )
-            trained = course(shrunk(s, factor), one.shape, mine, steps if alike or is_baseline else steps[:1])
-            if is_baseline:
-                base_course = trained
+            if findings is baseline:
+                _ = reference.course
+                seen[reference.digest] = "baseline", reference
+                continue
+            alike = likeness(probed, reference, "the baseline")
+            if alike == Likeness():
+                probed.first_step()
         except (ValueError, RuntimeError, HarnessError) as error:
-            one.invalid = _failure(s, one.shape)
-            if one.invalid is None:
-                one.notes += (f"not compared, because it does not work in float64: {str(error).splitlines()[0]}",)
+            findings.invalid = _failure(findings)
+            if findings.invalid is None:
+                findings.notes += (f"not compared, because it does not work in float64: {_first_line(error)}",)
             continue
-        if is_baseline:
-            seen[digest(answered)] = one
-            continue
-        if alike and agreement(trained, base_course).worst <= EXACT_AFTER_STEPS:
-            gaps = agreement(answered, base_answers).worst, agreement(trained, base_course).worst
-            one.no_op = _identity_in_words(changed, read | mine, gaps, len(steps), factor)
-            if changed & (read | mine):
-                one.no_op += _rounding_in_words(shrunk(s, factor), small, one.shape)
-        else:
-            conditions, images = probe_inputs(s, one.shape, torch.float32)
-            one.same_class = same_function_class(changed, one.pair, baseline.pair, images, conditions)
-            twin = seen.setdefault(digest(answered), one)
-            if twin is not one and twin is not baseline and _same_course(one, twin, factor, steps):
-                one.notes += (f"the same as arm {twin.arm.name}, bit for bit",)
+        findings.no_op = alike.proof
+        if alike.note is not None:
+            findings.notes += (alike.note,)
+        if alike.proof is None:
+            findings.same_class = _same_class(findings, baseline)
+            name, twin = seen.setdefault(probed.digest, (findings.arm.name, probed))
+            if twin not in (probed, reference) and likeness(probed, twin, name).bitwise:
+                findings.notes += (f"the same as arm {name}, bit for bit",)
 
 
-def _failure(settings: TrialSettings, shape: Shape) -> str | None:
+def _probed(findings: ArmFindings, width: int) -> ProbedArm:
+    assert findings.pair is not None
+    settings = findings.arm.settings
+    return ProbedArm(settings, shrunk(settings, width), findings.shape, findings.pair, width=width)
+
+
+def _same_class(findings: ArmFindings, baseline: ArmFindings) -> str | None:
+    """Return why two discriminators can compute the same functions; nothing is said of code of a user's own."""
+    settings = findings.arm.settings
+    assert findings.pair is not None
+    assert baseline.pair is not None
+    if own_parts(settings) & {"discriminator"}:
+        return None
+    conditions, images = probe_inputs(settings, findings.shape, torch.float32)
+    changed = changed_settings(settings, baseline.arm.settings)
+    return same_function_class(changed, findings.pair, baseline.pair, images, conditions)
+
+
+def _failure(findings: ArmFindings) -> str | None:
     """Return why an arm cannot take its first step as it is, in float32, or None: users' networks may know no other."""
     try:
-        course(settings, shape, set(), [0], torch.float32)
+        course(findings.arm.settings, findings.shape, set(), [0], torch.float32)
     except (ValueError, RuntimeError, HarnessError) as error:
-        return str(error).splitlines()[0]
+        return _first_line(error)
     return None
 
 
-def _same_course(one: ArmFindings, twin: ArmFindings, factor: int, steps: Sequence[int]) -> bool:
-    """Return whether two arms with equal answers are trained alike too."""
-    changed = changed_settings(one.arm.settings, twin.arm.settings)
-    if any(path.startswith(NOT_COMPARED) for path in changed - {"data.augment"}):
-        return False
-    a, b = (course(shrunk(found.arm.settings, factor), found.shape, set(), steps) for found in (one, twin))
-    return agreement(a, b).bitwise
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]
 
 
-def _identity_in_words(
-    changed: frozenset[str], read: set[str], gaps: tuple[float, float], steps: int, factor: int
-) -> str:
-    names = ", ".join(sorted(changed)) or "nothing"
-    if not changed & read:
-        return f"{names}: never read in this arm, so it changes nothing"
-    answered, trained = gaps
-    width = f" (networks at 1/{factor} of the width)" if factor > 1 else ""
-    figures = (
-        "are equal bit for bit in float64"
-        if max(gaps) == 0
-        else f"are equal in float64: within {answered:.1g} of their size before and {trained:.1g} after training "
-        f"(tolerance {EXACT:g} and {EXACT_AFTER_STEPS:g})"
-    )
-    return f"outputs and gradients of both networks, and all weights after {steps} training steps, {figures}{width}"
-
-
-def _rounding_in_words(arm: TrialSettings, baseline: TrialSettings, shape: Shape) -> str:
-    """Return what is left of an exact identity in the float32 of the training."""
-    alone = torch.float32
-    a, b = (
-        answers(small, shape, set(), alone) | course(small, shape, set(), [0, 1], alone) for small in (arm, baseline)
-    )
-    gap = agreement(a, b).worst
-    return "; in float32 too" if gap == 0 else f"; in float32 rounding leaves differences of up to {gap:.1g}"
-
-
-def _facts(found: Sequence[ArmFindings]) -> tuple[Fact, ...]:
-    baseline = found[0]
+def _facts(arms: Sequence[ArmFindings]) -> tuple[Fact, ...]:
+    baseline = arms[0]
     if baseline.size is None:
         return ()
-    factor = shrinking(baseline.size)
+    width = shrinking(baseline.size)
     return facts(
         [
-            Inspected(one.arm.name, s, shrunk(s, factor), one.shape, one.pair, one.size)
-            for one in found
-            if one.invalid is None and one.pair is not None and one.size is not None
-            for s in (one.arm.settings,)
+            Inspected(findings.arm.name, s, shrunk(s, width), findings.shape, findings.pair, findings.size)
+            for findings in arms
+            if findings.invalid is None and findings.pair is not None and findings.size is not None
+            for s in (findings.arm.settings,)
         ]
     )

@@ -20,6 +20,9 @@ class ReadRecorder:
         return type(self._settings)
 
     def __getattr__(self, name: str) -> Any:
+        derived = getattr(type(self._settings), name, None)
+        if isinstance(derived, property) and derived.fget is not None:
+            return derived.fget(self)
         value = getattr(self._settings, name)
         path = f"{self._path}{name}"
         if isinstance(value, Settings):
@@ -37,6 +40,12 @@ def changed_settings(arm: TrialSettings, baseline: TrialSettings) -> frozenset[s
     """Return the dotted settings in which two arms differ."""
     a, b = dict(_leaves(arm.model_dump(), "")), dict(_leaves(baseline.model_dump(), ""))
     return frozenset(path for path in {**a, **b} if path not in a or path not in b or a[path] != b[path])
+
+
+def own_parts(settings: TrialSettings) -> frozenset[str]:
+    """Return the groups of settings, such as `generator`, whose kind is a user's own `package.module:function`."""
+    groups = ((name, getattr(settings, name)) for name in type(settings).model_fields)
+    return frozenset(name for name, group in groups if ":" in str(getattr(group, "kind", "")))
 
 
 def _leaves(data: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]:

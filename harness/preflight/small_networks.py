@@ -61,7 +61,7 @@ class Networks:
             settings.data.channels,
             settings.data.image_size,
             paired=shape.paired,
-            latent=getattr(settings.generator, "latent", None),
+            latent=settings.latent,
             styles=shape.styles,
         )
         generating = self._work("generator", pair.generator, conditions)

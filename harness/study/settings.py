@@ -328,3 +328,8 @@ class TrialSettings(Settings):
     discriminator: DiscriminatorSettings = Zi2ziDiscriminatorSettings()
     training: TrainingSettings = TrainingSettings()
     failures: FailureSettings = FailureSettings()
+
+    @property
+    def latent(self) -> int | None:
+        """Numbers in a latent that the generator draws from; None where it redraws a source."""
+        return getattr(self.generator, "latent", None)

@@ -78,7 +78,7 @@ def run_trial(
     started, clock, peak = datetime.now(UTC), time.perf_counter(), Peak(device)
     s = task.settings
     data = load(s.data, cache)
-    items = measured_items(data, task.measure.images, getattr(s.generator, "latent", None))
+    items = measured_items(data, task.measure.images, s.latent)
     pair = build_pair(s, styles=len(data.styles), block=task.streams)
     fraction = _matched(task, pair, len(data.styles))
     if task.control == "one-ulp":

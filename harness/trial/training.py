@@ -73,7 +73,7 @@ class Trainer:
         self.pair = pair
         self.settings = settings.training
         self.augmentation = settings.data.augment
-        self.latent = getattr(settings.generator, "latent", None)
+        self.latent = settings.latent
         self.block = block
         self.step = 0
         self.device = next(pair.generator.parameters()).device
@@ -210,12 +210,17 @@ def train(trainer: Trainer, *, log_every: int = 1) -> Iterator[Progress]:
 
 
 def _begin_step(trainer: Trainer, step: int) -> None:
-    """Set everything that is a function of the step: streams, learning rates, the fading blur."""
-    s = trainer.settings
+    """Set everything that is a function of the step: streams and schedules."""
     # Built-in parts never draw from the global stream; a user's part that does is kept in step by this.
     torch.manual_seed(seed_for(trainer.block, f"global/{step}"))
     for dropout in trainer.dropouts:
         dropout.begin(trainer.block, step)
+    set_schedules(trainer, step)
+
+
+def set_schedules(trainer: Trainer, step: int) -> None:
+    """Set what changes along the training, from 0: learning rates and fading blurs, and nothing else."""
+    s = trainer.settings
     share = step / s.steps
     factor = rate_factor(s.schedule, share)
     o = s.optimizer

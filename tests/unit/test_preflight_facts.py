@@ -27,7 +27,7 @@ def inspected(*changes: Mapping[str, Any], base: TrialSettings | None = None, re
         s = TrialSettings.model_validate(data)
         paired = s.generator.kind == "unet"
         pair = build_pair(s, styles=fakes.STYLES, block="0")
-        latent = getattr(s.generator, "latent", None)
+        latent = s.latent
         conditions = conditions_for(
             s.data.channels, s.data.image_size, paired=paired, latent=latent, styles=fakes.STYLES
         )

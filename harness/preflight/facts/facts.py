@@ -188,7 +188,7 @@ def dcgan_facts(arms: Sequence[Inspected]) -> Iterable[Fact]:
     """Yield DCGAN's layers, what a fully connected one would cost, and whether training repeats bit for bit."""
     arm = arms[0]
     s = arm.settings.data
-    latent = getattr(arm.settings.generator, "latent", None)
+    latent = arm.settings.latent
     conditions = conditions_for(s.channels, s.image_size, paired=False, latent=latent, styles=arm.shape.styles)
     for net, network in arm.pair.networks().items():
         inputs = (
