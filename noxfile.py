@@ -29,8 +29,8 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def slow(session: nox.Session) -> None:
-    """Simulations, kills, whole studies."""
-    session.run("pytest", "-q", "-m", "slow", *session.posargs)
+    """Simulations, kills, whole studies, Ray and Slurm where they are; one at a time, as many start workers."""
+    session.run("pytest", "-q", "-m", "slow", "-n", "0", *session.posargs)
 
 
 @nox.session

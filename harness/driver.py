@@ -153,7 +153,7 @@ class Driver:
         notes = [note for settings in _distinct_data(self.arms) for note in load(settings, self.cache).notes]
         if own := own_code(self.study, self.arms):
             notes.append(f"your own code: {', '.join(own)}")
-        plan = preflight(self.study, self.arms, cache=self.cache, workers=getattr(self.executor, "workers", None) or 1)
+        plan = preflight(self.study, self.arms, cache=self.cache, workers=self.executor.workers or 1)
         self.plans = {found.arm: found for found in plan.arms}
         self.store.write_file("plan.json", json.dumps(plan.document(), indent=1, ensure_ascii=False).encode())
         wanted = trials(self._trained(), self.shard.blocks(self.study.design.goals[0]))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import signal
@@ -14,6 +16,7 @@ from typing import Any
 
 import yaml
 
+from harness.cli import main
 from harness.driver import Driver
 from harness.executors.base import Event, Executor, Place
 from harness.executors.local import Local
@@ -60,6 +63,21 @@ def environment(**more: str) -> dict[str, str]:
     """Return the environment of a command: this checkout, one thread, and the tests' own parts."""
     paths = os.pathsep.join((str(ROOT), str(ROOT / "tests")))
     return {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1", **more}
+
+
+def call(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run a command in this process, where torch is imported already, and return its exit code and what it printed."""
+    codes: list[int] = []
+    out, err = io.StringIO(), io.StringIO()
+    words = [str(argument) for argument in arguments]
+    if words[0] == "run" and "--executor" not in words:
+        words += ["--executor", "in-process"]
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            main(words, exit_with=codes.append)
+        except SystemExit as stop:
+            codes.append(int(stop.code or 0))
+    return subprocess.CompletedProcess(words, codes[0], out.getvalue(), err.getvalue())
 
 
 def run(
@@ -164,6 +182,18 @@ def events(executor: Executor, tasks: Sequence[TrialTask], place: Place) -> Iter
     """Yield what happens while an executor computes tasks."""
     with executor.opened(place, len(tasks)) as compute:
         yield from compute(tasks)
+
+
+def computed(task: TrialTask, folder: Path, **options: Any) -> tuple[list[int], TrialRows]:
+    """Compute a trial in this process, and return the steps at which it gave a sign, and its rows."""
+    from harness.trial.run import run_trial
+
+    course, steps = run_trial(task, cache=folder / ".cache", **options), list[int]()
+    while True:
+        try:
+            steps.append(next(course).step)
+        except StopIteration as end:
+            return steps, end.value
 
 
 def place(folder: Path, *, timeout: float | None = None, every: float = 0.05) -> Place:

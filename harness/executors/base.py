@@ -58,12 +58,31 @@ class Place:
     """Seconds without any progress after which a trial is given up."""
 
 
+@dataclass(frozen=True)
+class Resources:
+    """What executors are made of; each takes what it knows."""
+
+    workers: int | None = None
+    """Trials at a time at most; None: as many as there are cores, or as a cluster has room for."""
+    cpus: float = 1
+    """CPUs that a trial takes on a cluster."""
+    gpus: float = 0
+    """GPUs that a trial takes; a fraction shares one."""
+    address: str | None = None
+    """Of a cluster."""
+
+
 Compute = Callable[[Iterable[TrialTask]], Generator[Event]]
 """Computes tasks, in any order, and yields what happens; each task ends in one Finished or Lost."""
 
 
 class Executor(Protocol):
     """Computes tasks somewhere."""
+
+    @property
+    def workers(self) -> int | None:
+        """Trials at a time at most; None where the cluster's room decides."""
+        ...
 
     def opened(self, place: Place, expected: int) -> AbstractContextManager[Compute]:
         """Begin what takes its time, processes or a connection, and end it with the study, however that ends.

@@ -18,7 +18,8 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 from harness.errors import HarnessError
-from harness.executors.base import Compute, Event, Finished, Lost, Place, Started
+from harness.executors.base import Compute, Event, Lost, Place, Resources, Started
+from harness.executors.named import cores
 from harness.executors.worker import ONE_THREAD, compute, warm_up
 from harness.trial.task import TrialProgress, TrialTask
 
@@ -53,6 +54,11 @@ class Local:
             yield crew.compute
         finally:
             crew.stop()
+
+
+def executor(resources: Resources) -> Local:
+    """Return the executor."""
+    return Local(resources.workers or cores(), gpus=resources.gpus)
 
 
 def gpu_seats(share: float, gpus: list[str]) -> list[str]:
@@ -220,8 +226,8 @@ def _work(pipe: Connection, place: Place, parent: int, gpu: bool) -> None:
         pipe.send(READY)
         while True:
             task: TrialTask = pipe.recv()
-            outcome: Finished | Lost = compute(task, place, pipe.send, gpu=gpu)
-            pipe.send(outcome)
+            for event in compute(task, place, gpu=gpu):
+                pipe.send(event)
 
 
 def _die_with(parent: int) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Literal, get_args
+from importlib import import_module
+from typing import TYPE_CHECKING, Literal, cast, get_args
 
 from harness.errors import HarnessError, did_you_mean
 
 if TYPE_CHECKING:
     from harness.executors.base import Executor
 
-ExecutorName = Literal["local", "ray", "slurm"]
+ExecutorName = Literal["local", "in-process", "ray", "slurm"]
+"""Each is a file of this folder with a function `executor(resources)`: a new one is its file and its name here."""
 EXECUTORS: tuple[ExecutorName, ...] = get_args(ExecutorName)
 
 
@@ -34,17 +36,9 @@ def executor_named(
     Raises:
         HarnessError: There is no executor of that name.
     """
-    match name:
-        case "local":
-            from harness.executors.local import Local
+    from harness.executors.base import Resources
 
-            return Local(workers or cores(), gpus=gpus)
-        case "ray":
-            from harness.executors.ray import RayCluster
-
-            return RayCluster(address=address, cpus=cpus, gpus=gpus, workers=workers)
-        case "slurm":
-            from harness.executors.slurm import Slurm
-
-            return Slurm(cpus=cpus, gpus=gpus, workers=workers)
-    raise HarnessError(f"executor: no '{name}'{did_you_mean(name, EXECUTORS)}")
+    if name not in EXECUTORS:
+        raise HarnessError(f"executor: no '{name}'{did_you_mean(name, EXECUTORS)}")
+    module = import_module(f"harness.executors.{name.replace('-', '_')}")
+    return cast("Executor", module.executor(Resources(workers=workers, cpus=cpus, gpus=gpus, address=address)))

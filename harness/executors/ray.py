@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.errors import HarnessError, MissingExtraError
-from harness.executors.base import Compute, Event, Finished, Lost, Place, Started
+from harness.executors.base import Compute, Event, Finished, Lost, Place, Resources, Started
 from harness.executors.worker import ONE_THREAD, compute, warm_up
 from harness.trial.task import TrialProgress, TrialTask
 
@@ -100,6 +100,11 @@ class RayCluster:
             )
 
 
+def executor(resources: Resources) -> RayCluster:
+    """Return the executor."""
+    return RayCluster(resources.address, cpus=resources.cpus, gpus=resources.gpus, workers=resources.workers)
+
+
 @dataclass
 class _Flight:
     """A task that was given to Ray."""
@@ -147,7 +152,12 @@ def _compute(task: TrialTask, place: Place, mailbox: Any, gpu: bool) -> Finished
     """Compute one trial on a node."""
     warm_up()  # before the clock of trial_timeout runs
     mailbox.put.remote(task.trial_id)
-    return compute(task, place, mailbox.put.remote, gpu=gpu)
+    for event in compute(task, place, gpu=gpu):
+        if isinstance(event, TrialProgress):
+            mailbox.put.remote(event)
+        else:
+            outcome = event
+    return outcome
 
 
 def _heard(letter: str | TrialProgress, flights: dict[str, _Flight]) -> Iterator[Event]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from harness.atomic_write import atomic_write
 from harness.errors import HarnessError, MissingExtraError
-from harness.executors.base import Compute, Event, Finished, Lost, Place, Started
+from harness.executors.base import Compute, Event, Finished, Lost, Place, Resources, Started
 from harness.executors.worker import ONE_THREAD, compute, warm_up
 from harness.trial.task import TrialProgress, TrialTask
 
@@ -138,6 +138,11 @@ class Slurm:
         return [_Flight(*flight) for flight in zip(tasks, jobs, notes, strict=True)]
 
 
+def executor(resources: Resources) -> Slurm:
+    """Return the executor."""
+    return Slurm(cpus=resources.cpus, gpus=resources.gpus, workers=resources.workers)
+
+
 @dataclass
 class _Flight:
     """A task that was handed to Slurm, its job, and the file in which the job notes its progress."""
@@ -228,7 +233,12 @@ def _compute(task: TrialTask, place: Place, note: Path, driver: Path, orphaned: 
 
     warm_up()  # before the clock of trial_timeout runs
     report(TrialProgress(task.trial_id, 0, task.settings.training.steps, 0.0, 0.0))
-    return compute(task, place, report, gpu=gpu)
+    for event in compute(task, place, gpu=gpu):
+        if isinstance(event, TrialProgress):
+            report(event)
+        else:
+            outcome = event
+    return outcome
 
 
 def _write(path: Path, text: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Generator, Iterator
 
 from harness.errors import HarnessError
 from harness.executors.base import Finished, Lost, Place
@@ -26,33 +26,34 @@ def warm_up() -> None:
     torch.set_num_threads(1)
 
 
-def compute(task: TrialTask, place: Place, report: Callable[[TrialProgress], None], *, gpu: bool) -> Finished | Lost:
-    """Return a trial's rows, or how it was lost; whatever the trial raises costs only itself.
+def compute(task: TrialTask, place: Place, *, gpu: bool) -> Generator[TrialProgress | Finished | Lost]:
+    """Yield a trial's progress, and at last its rows, or how it was lost; whatever it raises costs only itself.
+
+    Closed early, it leaves a checkpoint.
 
     Args:
         task: The trial.
         place: Its caches and its checkpoint.
-        report: Told about its progress.
         gpu: Whether to compute on the first GPU that this process may see.
     """
     warm_up()
     from harness.trial.run import run_trial
 
     try:
-        rows = run_trial(
+        rows = yield from run_trial(
             task,
             cache=place.cache,
-            report=report,
             checkpoint=place.checkpoints / f"{task.trial_id}.pt",
             checkpoint_every=place.checkpoint_every,
             device="cuda" if gpu else "cpu",
         )
     except MemoryError:
-        return Lost(task, "oom", "out of memory", traceback.format_exc())
+        yield Lost(task, "oom", "out of memory", traceback.format_exc())
     except Exception as error:  # noqa: BLE001 - a trial may raise anything; it is an outcome, stored with its traceback
-        said = str(error) if isinstance(error, HarnessError) else f"{type(error).__name__}: {error}"
-        return Lost(task, _status(error), said, traceback.format_exc())
-    return Finished(task, rows)
+        message = str(error) if isinstance(error, HarnessError) else f"{type(error).__name__}: {error}"
+        yield Lost(task, _status(error), message, traceback.format_exc())
+    else:
+        yield Finished(task, rows)
 
 
 def _status(error: BaseException) -> str:

@@ -7,7 +7,7 @@ import json
 import math
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,10 +30,12 @@ from harness.trial import checkpoints
 from harness.trial.diagnostics import diversity, layer_norms, oscillation, overfitting
 from harness.trial.peak_memory import Peak
 from harness.trial.task import TrialProgress, TrialTask
-from harness.trial.training import Progress, Trainer, train
+from harness.trial.training import Trainer, train
 
 SHOWN = 12
 """Held-out items in the strips of samples."""
+PROGRESS_EVERY = 0.2
+"""Seconds between signs of progress, if steps are shorter."""
 
 
 class Diverged(Exception):  # noqa: N818 - an outcome, not an error
@@ -60,20 +62,21 @@ def run_trial(
     task: TrialTask,
     *,
     cache: Path,
-    report: Callable[[TrialProgress], None] = lambda _: None,
     checkpoint: Path | None = None,
     checkpoint_every: float = 60.0,
     device: str = "cpu",
-) -> TrialRows:
-    """Compute one trial.
+) -> Generator[TrialProgress, None, TrialRows]:
+    """Compute one trial, yielding its progress a few times a second at the most; closed early, it leaves a checkpoint.
 
     Args:
         task: The trial; equal tasks give equal rows, but for the columns that depend on the machine's pace.
         cache: Folder of rendered data and real statistics, by content.
-        report: Told about progress, a few times a second at the most.
         checkpoint: File to go on from, and to leave the state in; None keeps none.
         checkpoint_every: Seconds of training between checkpoints.
         device: A torch device.
+
+    Returns:
+        The trial's rows.
     """
     started, clock, peak = datetime.now(UTC), time.perf_counter(), Peak(device)
     s = task.settings
@@ -85,13 +88,12 @@ def run_trial(
         _move_one_ulp(pair)
     size = cost(pair, items.conditions.map(lambda x: x[:1]))
     trainer = Trainer(_placed(pair, s, device), s, data.train, block=task.streams)
-    course = _Course(task, items, data, cache, report)
+    course = _Course(task, items, data, cache)
     if checkpoint is not None and (saved := checkpoints.load(checkpoint, course.key, device)) is not None:
         course.resume(saved, trainer)
     status, error, failed_at = "complete", None, None
     try:
-        for _ in course.follow(trainer, checkpoint, checkpoint_every):
-            pass
+        yield from course.follow(trainer, checkpoint, checkpoint_every)
         status, error, failed_at = course.collapse()
     except Diverged as outcome:
         status, error, failed_at = "diverged", str(outcome), outcome.step
@@ -128,10 +130,8 @@ def run_trial(
 class _Course:
     """What a trial collects on its way: measurements, signals, times."""
 
-    def __init__(
-        self, task: TrialTask, items: MeasuredItems, data: Dataset, cache: Path, report: Callable[[TrialProgress], None]
-    ) -> None:
-        self.task, self.items, self.data, self.cache, self.report = task, items, data, cache, report
+    def __init__(self, task: TrialTask, items: MeasuredItems, data: Dataset, cache: Path) -> None:
+        self.task, self.items, self.data, self.cache = task, items, data, cache
         self.key = f"{task.study_hash}/{task.trial_id}/{data.hash}/{code_version()}"
         self.at = task.measure.steps(task.settings.training.steps)
         self.rows: list[Row] = []
@@ -147,15 +147,15 @@ class _Course:
         """Return what a checkpoint holds."""
         return {"trainer": trainer.state(), "rows": json.dumps(self.rows), "signals": json.dumps(self.signals)}
 
-    def follow(self, trainer: Trainer, checkpoint: Path | None, every: float) -> Iterator[Progress]:
-        """Train to the horizon, measuring on the way.
+    def follow(self, trainer: Trainer, checkpoint: Path | None, every: float) -> Iterator[TrialProgress]:
+        """Train to the horizon, measuring on the way, and yield where it is, now and then.
 
         Raises:
             Diverged: A loss beyond the study's limit, or images that are not finite.
         """
         s = self.task.settings
         log_every = max(1, s.training.steps // self.task.measure.signals)
-        clock = saved = told = time.perf_counter()
+        clock = saved = yielded = time.perf_counter()
         for progress in train(trainer, log_every=log_every):
             now = time.perf_counter()
             self.step_seconds.append(now - clock)
@@ -168,17 +168,21 @@ class _Course:
                 self.signals.append(
                     {"step": progress.step, "loss_d": progress.loss_d, "loss_g": progress.loss_g, **progress.signals}
                 )
-            if now - told > 0.2 or progress.step == s.training.steps:
-                told = now
-                self.report(
-                    TrialProgress(self.task.trial_id, progress.step, s.training.steps, progress.loss_d, progress.loss_g)
-                )
             if progress.step in self.at:
                 self._measure(trainer, progress.step)
             if checkpoint is not None and time.perf_counter() - saved > every:
                 checkpoints.save(checkpoint, self.key, self.state(trainer))
                 saved = time.perf_counter()
-            yield progress
+            if now - yielded > PROGRESS_EVERY or progress.step == s.training.steps:
+                yielded = now
+                try:
+                    yield TrialProgress(
+                        self.task.trial_id, progress.step, s.training.steps, progress.loss_d, progress.loss_g
+                    )
+                except GeneratorExit:
+                    if checkpoint is not None:
+                        checkpoints.save(checkpoint, self.key, self.state(trainer))
+                    raise
             clock = time.perf_counter()
 
     def _measure(self, trainer: Trainer, step: int) -> None:

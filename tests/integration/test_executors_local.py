@@ -29,7 +29,8 @@ def awkward(*does: str, **options: Any) -> Study:
 
 
 def computed(task: TrialTask, place: Place) -> Event:
-    return compute(task, place, lambda _: None, gpu=False)
+    *_, outcome = compute(task, place, gpu=False)
+    return outcome
 
 
 @pytest.mark.parametrize(
@@ -74,6 +75,7 @@ def test_gpus_that_are_not_there_are_refused_before_any_trial(share: float, gpus
 def test_workers_start_before_the_first_task_live_on_and_are_replaced_when_they_died_idle(tmp_path: Path) -> None:
     first, second, third = tiny.tasks(tiny.study(training={"steps": 4, "batch_size": 4}), tmp_path)[:3]
     with Local(1).opened(tiny.place(tmp_path), 1) as compute_all:
+        tiny.wait_until(lambda: len(tiny.children(os.getpid())) == 1)
         (worker,) = tiny.children(os.getpid())
         assert any(isinstance(event, Finished) for event in compute_all([first]))
         assert any(isinstance(event, Finished) for event in compute_all([second]))
@@ -82,7 +84,7 @@ def test_workers_start_before_the_first_task_live_on_and_are_replaced_when_they_
         tiny.wait_until(lambda: not tiny.alive(worker))
         assert any(isinstance(event, Finished) for event in compute_all([third]))
         assert worker not in tiny.children(os.getpid())
-    assert tiny.children(os.getpid()) == []
+    tiny.wait_until(lambda: tiny.children(os.getpid()) == [])
 
 
 @pytest.mark.slow

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+import tiny
 import torch
 from torch import nn
 
@@ -26,25 +24,23 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
 
 
-def test_the_documented_example_runs_and_keeps_the_contract(tmp_path: Path) -> None:
+def test_the_documented_example_runs_and_keeps_the_contract(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "mynets.py").write_text(blocks("python")[0])
     (tmp_path / "study.yaml").write_text(blocks("yaml")[0])
-    (tmp_path / "test_mine.py").write_text("from mynets import critic, painter\n" + blocks("python")[1])
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    for command in (
-        ["harness", "run", "study.yaml", "--results", "results"],
-        ["pytest", "-q", "-p", "no:cacheprovider", "test_mine.py"],
-    ):
-        done = subprocess.run(
-            [sys.executable, "-m", *command], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        if command[0] == "harness":
-            assert "your own code: mynets:painter, mynets:critic" in done.stdout
+    done = tiny.call("run", tmp_path / "study.yaml", "--results", tmp_path / "results")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "your own code: mynets:painter, mynets:critic" in done.stdout
     trials = harness.load(tmp_path / "results" / "mine").trials
     assert len(trials) == 4
     assert set(trials["status"]) == {"complete"}
     assert 0 < trials.set_index("arm").loc["width=64", "matched_fraction"].max() < 1
+    documented: dict[str, Any] = {}
+    exec("from mynets import critic, painter\n" + blocks("python")[1], documented)
+    tests = [test for name, test in documented.items() if name.startswith("test_")]
+    assert tests
+    for test in tests:
+        test()
 
 
 class Pixels(nn.Module):

@@ -15,6 +15,8 @@ from urllib.request import urlopen
 import dummy
 import fsspec
 import pytest
+import tiny
+import yaml
 
 import harness
 from harness.driver import Stored
@@ -195,46 +197,28 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
         log.close()
 
 
-STUDY = """
-study: at_s3
-data: {kind: glyphs, source: DejaVuSans, targets: [DejaVuSerif], characters: abcdefghijklmnopqrstuvwxyz, image_size: 16}
-generator: {kind: unet, channels: 2, style_channels: 2}
-discriminator: {kind: zi2zi, channels: 2}
-training: {steps: 2, batch_size: 4}
-axes: {discriminator.spectral_norm: [none, convs]}
-design: {blocks: 2}
-failures: {diversity_floor: 0}
-measure: {primary: l1, margin: 10%}
-"""
-
-
-def test_whole_commands_on_a_real_s3_server(s3: dict[str, str], tmp_path: Path) -> None:
-    file = tmp_path / "at_s3.yaml"
-    file.write_text(STUDY, encoding="utf-8")
+def test_commands_on_a_real_s3_server(s3: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "load.yaml"
+    file.write_text(yaml.safe_dump(dummy.study(2, 2).model_dump(mode="json", exclude_unset=True)), encoding="utf-8")
+    for name, value in s3.items():
+        monkeypatch.setenv(name, value)
 
     def command(*arguments: str, machine: str) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, **s3, "HARNESS_CACHE": str(tmp_path / machine)}
-        return subprocess.run(
-            [sys.executable, "-m", "harness", *arguments],
-            check=False,
-            capture_output=True,
-            text=True,
-            env=environment,
-            timeout=300,
-        )
+        monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / machine))
+        return tiny.call(*arguments)
 
     done = command("run", str(file), "--results", "s3://bucket/results", "--json", machine="one")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["trials_done"] == 4
-    told = command("status", "s3://bucket/results/at_s3", machine="two")
+    told = command("status", "s3://bucket/results/load", machine="two")
     assert told.returncode == 0, told.stderr
     assert "4 of 4 trials" in told.stdout
     again = command("run", str(file), "--results", "s3://bucket/results", "--json", machine="three")
     assert again.returncode == 0, again.stderr
     assert json.loads(again.stdout)["contrasts"] == json.loads(done.stdout)["contrasts"]
-    listing = command("report", "at_s3", "--results", "s3://bucket/results", machine="two")
+    listing = command("report", "load", "--results", "s3://bucket/results", machine="two")
     assert listing.returncode == 0, listing.stderr
-    for arguments in (("status", "s3://no-such-bucket/at_s3"), ("run", str(file), "--results", "s3://no-such-bucket")):
+    for arguments in (("status", "s3://no-such-bucket/load"), ("run", str(file), "--results", "s3://no-such-bucket")):
         refused = command(*arguments, machine="two")
         assert refused.returncode == 2
         assert "Traceback" not in refused.stderr

@@ -16,13 +16,12 @@ import tiny
 from harness.executors.base import Lost
 from harness.executors.local import Local
 from harness.trial import checkpoints
-from harness.trial.run import run_trial
 from harness.trial.task import TrialProgress
 
 
 def test_a_trial_whose_worker_is_killed_goes_on_from_its_checkpoint_to_the_same_rows(tmp_path: Path) -> None:
     task = tiny.tasks(tiny.study(training={"steps": 120, "batch_size": 4, "ema": 0.9}), tmp_path)[1]
-    straight = run_trial(task, cache=tmp_path / ".cache")
+    _, straight = tiny.computed(task, tmp_path)
     place = tiny.place(tmp_path)
     file = place.checkpoints / f"{task.trial_id}.pt"
     lost: Lost | None = None
@@ -38,10 +37,7 @@ def test_a_trial_whose_worker_is_killed_goes_on_from_its_checkpoint_to_the_same_
     assert saved is not None
     reached = saved["trainer"]["step"]
     assert 0 < reached < 120
-    steps: list[int] = []
-    rows = run_trial(
-        task, cache=tmp_path / ".cache", checkpoint=file, report=lambda progress: steps.append(progress.step)
-    )
+    steps, rows = tiny.computed(task, tmp_path, checkpoint=file)
     assert min(steps) > reached
     assert tiny.same(rows, straight)
 

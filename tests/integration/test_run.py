@@ -11,10 +11,11 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import tiny
 import yaml
+from tiny import call
 
 import harness
-from harness.cli import main
 from harness.results.schema import TRIAL_COLUMNS, comparable
 
 TINY: dict[str, Any] = {
@@ -59,16 +60,6 @@ def run(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProc
     )
 
 
-def call(*arguments: object) -> int:
-    """Return the exit code of a command that runs in this process."""
-    codes: list[int] = []
-    try:
-        main([str(argument) for argument in arguments], exit_with=codes.append)
-    except SystemExit as stop:
-        return int(stop.code or 0)
-    return codes[0]
-
-
 def rows(folder: Path) -> dict[str, dict[str, Any]]:
     tables = harness.load(folder)
     frame = tables.trials.astype(object).where(tables.trials.notna(), None)
@@ -107,17 +98,17 @@ def test_a_study_runs_from_file_to_verdict(done: tuple[Path, subprocess.Complete
 def test_the_same_study_again_computes_nothing(done: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     folder, _ = done
     before = rows(folder / "results" / "tiny")
-    again = run("run", folder / "tiny.yaml", "--results", folder / "results")
+    again = call("run", folder / "tiny.yaml", "--results", folder / "results")
     assert again.returncode == 0, again.stderr
     assert "0 of 4 trials to compute" in again.stdout
     assert rows(folder / "results" / "tiny") == before
 
 
-def test_rows_are_equal_with_one_worker_or_two_and_in_two_rounds(
+def test_rows_are_equal_by_two_workers_or_in_one_process_and_in_two_rounds(
     done: tuple[Path, subprocess.CompletedProcess[str]], study: Path, tmp_path: Path
 ) -> None:
     for extra in (("--set", "design.blocks=1"), ()):
-        assert run("run", study, "--results", tmp_path / "results", "--workers", 1, *extra).returncode == 0
+        assert call("run", study, "--results", tmp_path / "results", *extra).returncode == 0
     folders = done[0] / "results" / "tiny", tmp_path / "results" / "tiny"
     assert rows(folders[0]) == rows(folders[1])
     left, right = (harness.load(folder) for folder in folders)
@@ -129,8 +120,8 @@ def test_rows_are_equal_with_one_worker_or_two_and_in_two_rounds(
 
 def test_a_diverged_trial_is_a_row_with_status_and_step_and_the_study_goes_on(tmp_path: Path) -> None:
     study = write(tmp_path, axes={"training.optimizer.lr": [2.0e-4, 1.0e6]})
-    told = run("run", study, "--results", tmp_path / "results")
-    assert told.returncode == 1, told.stderr
+    diverged = call("run", study, "--results", tmp_path / "results")
+    assert diverged.returncode == 1, diverged.stderr
     frame = harness.load(tmp_path / "results" / "tiny").trials.set_index(["arm", "block"])
     assert frame.loc["baseline", "status"].tolist() == ["complete"] * 2
     assert frame.loc["lr=1000000.0", "status"].tolist() == ["diverged"] * 2
@@ -138,17 +129,17 @@ def test_a_diverged_trial_is_a_row_with_status_and_step_and_the_study_goes_on(tm
     assert frame.loc["lr=1000000.0", "ssim"].isna().all()
     measurements = harness.load(tmp_path / "results" / "tiny").measurements
     assert len(measurements) == 4 * 3 * 2
-    assert "2 diverged" in told.stdout
+    assert "2 diverged" in diverged.stdout
 
 
 def test_a_changed_study_is_refused_with_the_difference(
-    done: tuple[Path, subprocess.CompletedProcess[str]], capsys: pytest.CaptureFixture[str]
+    done: tuple[Path, subprocess.CompletedProcess[str]],
 ) -> None:
     folder, _ = done
     frozen = (folder / "results" / "tiny" / "study.json").read_text()
-    code = call("run", folder / "tiny.yaml", "--results", folder / "results", "--set", "training.batch_size=5")
-    assert code == 2
-    assert "training.batch_size: was 4, is 5" in capsys.readouterr().err
+    refused = call("run", folder / "tiny.yaml", "--results", folder / "results", "--set", "training.batch_size=5")
+    assert refused.returncode == 2
+    assert "training.batch_size: was 4, is 5" in refused.stderr
     assert (folder / "results" / "tiny" / "study.json").read_text() == frozen
 
 
@@ -166,19 +157,19 @@ def test_a_changed_study_is_refused_with_the_difference(
     ids=["unknown key", "wrong type", "unknown level", "size", "missing font", "nothing in common", "no pairs"],
 )
 def test_a_users_mistake_is_one_message_and_exit_code_2_and_leaves_no_row(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], changes: dict[str, Any], message: str
+    tmp_path: Path, changes: dict[str, Any], message: str
 ) -> None:
-    assert call("run", write(tmp_path, **changes), "--results", tmp_path / "results") == 2
-    assert message in capsys.readouterr().err
+    refused = call("run", write(tmp_path, **changes), "--results", tmp_path / "results")
+    assert refused.returncode == 2
+    assert message in refused.stderr
     assert not list((tmp_path / "results").rglob("*.parquet"))
 
 
-def test_a_folder_that_cannot_be_written_is_told(
-    study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_folder_that_cannot_be_written_is_told(study: Path, tmp_path: Path) -> None:
     (tmp_path / "results").write_text("a file in the way")
-    assert call("run", study, "--results", tmp_path / "results") == 2
-    assert "cannot be written" in capsys.readouterr().err
+    refused = call("run", study, "--results", tmp_path / "results")
+    assert refused.returncode == 2
+    assert "cannot be written" in refused.stderr
 
 
 def test_a_mistake_shows_no_traceback(tmp_path: Path) -> None:
@@ -188,25 +179,43 @@ def test_a_mistake_shows_no_traceback(tmp_path: Path) -> None:
     assert "Traceback" not in failed.stderr
 
 
+WITHOUT_TORCH = """
+import sys, tiny
+for line in sys.stdin.read().splitlines():
+    told = tiny.call(*line.split("\t"))
+    assert told.returncode == 0, (line, told.stderr)
+"""
+
+
 def test_asking_and_analysing_need_no_torch(
     done: tuple[Path, subprocess.CompletedProcess[str]], study: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "torch.py").write_text("raise ImportError('torch is not installed')\n")
     results = done[0] / "results"
     columns = ("--unit", "block", "--arm", "arm", "--value", "ssim", "--baseline", "baseline")
-    for arguments in (
+    commands = (
         ("--help",),
         ("plan", study, "--no-build"),
         ("report", "tiny", "--results", results, "--out", tmp_path / "report"),
         ("status", "tiny", "--results", results),
         ("compare", results / "tiny" / "trials", *columns),
-    ):
-        told = run(*arguments, cwd=tmp_path)
-        assert told.returncode == 0, (arguments, told.stderr)
+    )
+    lines = "\n".join("\t".join(map(str, command)) for command in commands)
+    asked = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TORCH],
+        input=lines,
+        cwd=tmp_path,
+        env=tiny.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert asked.returncode == 0, asked.stderr
 
 
 def test_plan_prints_what_run_will_do(study: Path, tmp_path: Path) -> None:
-    done = run("plan", study, "--results", tmp_path / "results", "--json")
+    done = call("plan", study, "--results", tmp_path / "results", "--json")
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
     assert document["trials"] == 4
@@ -220,6 +229,6 @@ def test_plan_prints_what_run_will_do(study: Path, tmp_path: Path) -> None:
 
 
 def test_the_schema_accepts_every_study_of_the_repository() -> None:
-    schema = json.loads(run("schema").stdout)
+    schema = json.loads(call("schema").stdout)
     assert schema["properties"]["study"]
     assert "glyphs" in json.dumps(schema)
