@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 ENLARGED = 1.05
-"""Largest enlargement of a pair (zi2zi.md 4.4)."""
+"""Largest enlargement of a pair (zi2zi-pytorch @0e9f3dd, utils/bytesIO.py)."""
 BLURRED = 0.2
 """Probability of a blurred pair."""
 RADII = (1.0, 1.5, 2.0)

@@ -163,7 +163,7 @@ class DcganGeneratorSettings(Settings):
     norm: Norm = "batch"
     activation: Activation = "relu"
     last_norm: Flag = False
-    """A norm on the last layer too (claim 004-5)."""
+    """A norm on the last layer too (claim 004-5 of docs/claims.md)."""
     init: Init = "normal"
 
 

@@ -123,7 +123,7 @@ def test_only_training_forwards_move_the_singular_vectors() -> None:
 
 
 def test_warmed_up_vectors_bound_the_largest_singular_value_near_one_from_the_first_step() -> None:
-    """Before the warm-up the estimate is too small, and the value as large as 1.28 (claims.md 001-1)."""
+    """Before the warm-up the estimate is too small, and the value as large as 1.28 (claim 001-1)."""
     network = build_pair(with_spectral_norm(), styles=fakes.STYLES, block="0").discriminator
     values = [torch.linalg.matrix_norm(m.weight.flatten(1), 2).item() for m in normalised(network).values()]  # type: ignore[operator, union-attr]
     assert len(values) == 7

@@ -60,7 +60,7 @@ def test_the_discriminator_has_the_published_number_of_parameters_in_every_varia
 
 
 def test_dropping_the_last_conv_saves_a_hundred_thousandth_of_the_work_and_narrowing_saves_two_thirds() -> None:
-    """claims.md 000-2 and 000-13: 5,098.7 M, 1,736.7 M, and 25,600 more with the last conv, one channel at 256 px."""
+    """Statements 000-2 and 000-13: 5,098.7 M, 1,736.7 M, and 25,600 more with the last conv, one channel at 256 px."""
     with torch.device("meta"):
         conditions = conditions_for(1, 256, paired=True, latent=None, styles=STYLES)
     macs = {}
@@ -87,7 +87,7 @@ def test_dropout_stands_on_the_three_levels_before_the_innermost_at_256_pixels_a
 
 
 class NestedLevel(nn.Module):
-    """One level of zi2zi-pytorch's U-Net as the original builds it: each level holds the next (zi2zi.md 4.1)."""
+    """One level of zi2zi-pytorch's U-Net as the original builds it, each holding the next (docs/zi2zi.md)."""
 
     def __init__(self, outer: int, inner: int, style: int, within: NestedLevel | None, *, outermost: bool) -> None:
         super().__init__()
@@ -141,7 +141,7 @@ def copy_weights(ours: UNetGenerator, theirs: NestedLevel) -> None:
 
 
 class FlatDiscriminator(nn.Module):
-    """zi2zi-pytorch's discriminator, layer after layer (zi2zi.md 4.2)."""
+    """zi2zi-pytorch's discriminator, layer after layer (docs/zi2zi.md)."""
 
     def __init__(self, channels: int, width: int, side: int, styles: int) -> None:
         super().__init__()

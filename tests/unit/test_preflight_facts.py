@@ -1,4 +1,4 @@
-"""The figures of claims.md that need no training, found by the program at the claims' own sizes."""
+"""The figures of docs/claims.md that need no training, found by the program at the claims' own sizes."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_a_blur_of_five_and_sigma_one_lets_through_what_claim_002_1_says() -> No
 
 
 def test_an_input_blur_erases_nothing_and_makes_one_convolution_of_nine_with_the_first_of_five() -> None:
-    """claims.md 002-4 and 002-5: full rank, condition number about 1.9e3 at 32 px."""
+    """Statements 002-4 and 002-5: full rank, condition number about 1.9e3 at 32 px."""
     found = facts(inspected({}, {"discriminator.blur.position": "input"}, base=fakes.settings(data={"image_size": 32})))
     undoing = about(found, "condition number")
     assert undoing.figures["rank"] == 32 * 32
@@ -87,7 +87,7 @@ def test_three_quarters_of_the_innermost_taps_are_dead_at_a_1x1_bottleneck_and_n
 
 
 def test_kernels_of_four_with_padding_one_and_stride_one_take_or_give_a_pixel() -> None:
-    """claims.md 003-1 to 003-3, and the last row of 003-10."""
+    """Statements 003-1 to 003-3, and the last row of 003-10."""
     found = facts(inspected({}, {"generator.levels": 3}))
     assert about(found, "on 4x4 maps").finding == (
         "Conv2d of stride 1: 3; Conv2d of stride 2: 2; ConvTranspose2d of stride 1: 5; ConvTranspose2d of stride 2: 8; "
@@ -139,7 +139,7 @@ def test_spectral_norm_is_taken_out_again_by_batch_norm_on_three_convolutions_of
 
 
 def test_convolutions_under_spectral_norm_stay_below_the_kernel_size_over_the_stride_but_not_below_one() -> None:
-    """claims.md 001-1: the weights' norm is 1; that of the convolution is bounded by ceil(k / s)."""
+    """Statements 001-1: the weights' norm is 1; that of the convolution is bounded by ceil(k / s)."""
     found = facts(inspected({}, {"discriminator.spectral_norm": "convs"}, base=fakes.settings(data={"image_size": 32})))
     norms = about(found, "norm of the convolution itself").figures
     bounds = {"convs.conv1": 3, "convs.conv2": 3, "convs.conv3": 3, "convs.conv4": 5, "final": 5}
@@ -161,7 +161,7 @@ def test_the_posts_expression_for_the_number_of_features_fails_at_250_pixels() -
 
 
 def test_dcgans_first_layer_makes_four_by_four_of_a_point_and_dense_layers_would_be_huge() -> None:
-    """claims.md 004-3 and 004-7: 805 M weights in the place of the first convolution, 2.77 M in the whole."""
+    """Statements 004-3 and 004-7: 805 M weights in the place of the first convolution, 2.77 M in the whole."""
     base = fakes.dcgan(
         data={"image_size": 64, "channels": 3},
         generator={"channels": 64, "latent": 100},

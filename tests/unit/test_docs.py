@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.study.reading import read_study
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+CODE = [p for folder in ("harness", "studies", "tests", "benchmarks") for p in sorted((ROOT / folder).rglob("*"))]
+SOURCES = [p for p in CODE if p.suffix in (".py", ".yaml", ".j2") and p != Path(__file__)]
+CLAIM = r"\b00[0-4]-(?:x|\d+)"
+
+
+def text(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def named(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def prose(page: Path) -> str:
+    """Return a page without its code blocks."""
+    return re.sub(r"^```.*?^```", "", text(page), flags=re.DOTALL | re.MULTILINE)
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors that GitHub gives a page's headings."""
+    heads = re.findall(r"^#+ (.+)$", prose(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+def links(page: Path) -> Iterator[tuple[str, str]]:
+    """Yield path and anchor of each link that stays in the repository."""
+    for address in re.findall(r"\]\(<?([^)>\s]+)>?\)", prose(page)):
+        if not re.match(r"[a-z]+:", address):
+            path, _, anchor = address.partition("#")
+            yield path, anchor
+
+
+def paths(page: Path) -> Iterator[str]:
+    """Yield what looks like a path of this repository: `harness/…`, `tests/unit/test_docs.py`."""
+    for code in re.findall(r"`([^`\n]+)`", text(page)):
+        yield from re.findall(
+            r"(?<![\w/.-])((?:harness|docs|studies|tests|benchmarks)/[\w./-]*\w/?)(?![\w*<{…:])", code
+        )
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_links_lead_somewhere(page: Path) -> None:
+    for path, anchor in links(page):
+        target = page.parent / path if path else page
+        assert target.exists(), f"{named(page)} links to {path}"
+        assert not anchor or anchor in anchors(target), f"{named(page)} links to {path}#{anchor}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_paths_in_the_text_exist(page: Path) -> None:
+    missing = [path for path in paths(page) if not (ROOT / path).exists()]
+    assert not missing
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if p.name != "CHANGELOG.md"], ids=named)
+def test_modules_in_the_text_exist(page: Path) -> None:
+    for name in re.findall(r"`(harness(?:\.[a-z_]\w*)+)", text(page)):
+        parts = name.split(".")
+        folder = ROOT / "/".join(parts[:-1])
+        assert folder.is_dir() or folder.with_suffix(".py").is_file() or parts[1] in text(ROOT / "harness/__init__.py")
+
+
+def test_comments_point_to_nothing_outside_the_repository() -> None:
+    outside = re.compile(r"\b(?:methods|regimes|libraries|house|design|style)\.md|(?<!docs/)\b(?:claims|zi2zi)\.md")
+    for source in SOURCES:
+        assert not outside.findall(text(source)), named(source)
+
+
+def test_every_claim_that_code_or_a_study_names_is_described_and_each_once() -> None:
+    described = re.findall(rf"^\| ({CLAIM}) \|", text(ROOT / "docs" / "claims.md"), re.MULTILINE)
+    assert len(described) == len(set(described)) == 59
+    for source in SOURCES:
+        assert set(re.findall(CLAIM, text(source))) <= set(described), named(source)
+
+
+def test_the_page_of_claims_says_which_studies_ask_what() -> None:
+    rows = re.findall(rf"^\| ({CLAIM}) \|(?:[^|]*\|){{2}}([^|]*)\|", text(ROOT / "docs" / "claims.md"), re.MULTILINE)
+    studies = {path.stem: read_study(path) for path in sorted((ROOT / "studies").glob("*.yaml"))}
+    asked = {(name, re.match(CLAIM, c.id)) for name, study in studies.items() for c in study.claims}
+    by_study = {(name, match[0]) for name, match in asked if match}
+    by_page = {
+        (name, id_) for id_, where in rows for name in re.findall(r"\w+", where.split(";")[0]) if name in studies
+    }
+    assert by_page == by_study
