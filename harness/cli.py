@@ -211,7 +211,7 @@ def _store(study: str, results: str) -> Store:
     if study.endswith((".yaml", ".yml")):
         from harness.study.reading import read_study
 
-        return Store.at(results, read_study(Path(study)).study)
+        return Store.at(results, read_study(Path(study)).results_name)
     return Store.at(study) if is_uri(study) or Path(study).is_dir() else Store.at(results, study)
 
 

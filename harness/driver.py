@@ -98,7 +98,7 @@ class Driver:
         self, study: Study, results: str | Path, *, executor: Executor, watch: Watch, shard: Shard | None = None
     ) -> None:
         self.study = study
-        self.store = Store.at(results, study.study)
+        self.store = Store.at(results, study.results_name)
         self.cache = self.store.folder.parent / ".cache"
         self.executor = executor
         self.watch = watch
@@ -254,6 +254,7 @@ class Driver:
             levels=arm.levels,
             block=trial.block,
             streams=arm.streams(trial.block),
+            baseline_streams=self.arms[0].streams(trial.block),
             settings=arm.settings,
             baseline=self.arms[0].settings,
             measure=self.study.measure,

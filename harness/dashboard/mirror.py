@@ -101,8 +101,8 @@ class Mirror:
             self._optuna = None
             if self.url is None:
                 self.journal.unlink(missing_ok=True)
-            elif self.study.study in optuna.get_all_study_names(self.storage()):
-                optuna.delete_study(study_name=self.study.study, storage=self.storage())
+            elif self.study.results_name in optuna.get_all_study_names(self.storage()):
+                optuna.delete_study(study_name=self.study.results_name, storage=self.storage())
             shutil.rmtree(self.store.folder / "artifacts", ignore_errors=True)
             wanted, study = self._wanted(), self._opened()
             for trial in wanted.values():
@@ -151,7 +151,7 @@ class Mirror:
         if self._optuna is None:
             metric = metric_named(self.study.measure.primary)
             self._optuna = optuna.create_study(
-                study_name=self.study.study,
+                study_name=self.study.results_name,
                 storage=self.storage(),
                 direction="minimize" if metric.better == "lower" else "maximize",
                 load_if_exists=True,

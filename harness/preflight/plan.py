@@ -35,7 +35,7 @@ def plan_document(study: Study, *, results: str | Path, workers: int, build: boo
         HarnessError: The arms do not go together, or the data is missing.
     """
     every = arms(study)
-    store = Store.at(results, study.study).fetched()
+    store = Store.at(results, study.results_name).fetched()
     if build:
         from harness.preflight.preflight import preflight
 

@@ -27,7 +27,7 @@ def page(findings: StudyVerdicts, sections: Sequence[Section]) -> str:
     study = findings.study
     values: dict[str, Any] = {
         "title": study.question or study.study,
-        "name": study.study,
+        "name": study.results_name,
         "metric": study.measure.primary,
         "horizon": study.measure.steps(study.training.steps)[-1],
         "done": findings.trials_done,

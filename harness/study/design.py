@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pydantic import ValidationError
 
 from harness.errors import HarnessError
-from harness.study.settings import TrialSettings
+from harness.study.settings import OptimizerSettings, TrialSettings
 from harness.study.study import BASELINE, Axis, Level, Study
 
 
@@ -27,10 +27,13 @@ class Arm:
     settings: TrialSettings
     control: str | None = None
     """Which control it is, if it is one."""
+    seed: int = 0
+    """The study's."""
 
     def streams(self, block: int) -> str:
-        """Return the key of the arm's named streams: the block's, but for an A/A arm, which has its own."""
-        return f"{block}/{self.control}" if self.control == "a/a" else str(block)
+        """Return the key of the arm's named streams: seed and block's, but for an A/A arm, which has its own."""
+        key = f"seed {self.seed}/{block}" if self.seed else str(block)
+        return f"{key}/{self.control}" if self.control == "a/a" else key
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,8 @@ def arms(study: Study) -> tuple[Arm, ...]:
     first = {axis: next(iter(levels)) for axis, levels in axes.items()}
     named = {_arm_name(cell, first, short): cell for cell in cells}
     built = [_arm(study, name, cell, {axis: axes[axis][n] for axis, n in cell.items()}) for name, cell in named.items()]
-    return (*built, *(_control(study, control, first, axes) for control in _controls(study)))
+    optimizer = built[0].settings.training.optimizer
+    return (*built, *(_control(study, control, first, axes) for control in _controls(study, optimizer)))
 
 
 def trials(chosen: Sequence[Arm], blocks: Iterable[int]) -> tuple[Trial, ...]:
@@ -200,11 +204,14 @@ def _arm(
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise HarnessError(f"arm {name}: its levels do not go together: {where}: {first['msg']}") from None
-    return Arm(name=name, levels=dict(cell), settings=settings, control=control)
+    return Arm(name=name, levels=dict(cell), settings=settings, control=control, seed=study.design.seed)
 
 
-def _controls(study: Study) -> list[str]:
-    return [c for control in study.design.controls for c in (NO_OPS if control == "no-ops" else (control,))]
+def _controls(study: Study, optimizer: OptimizerSettings) -> list[str]:
+    """Return the controls by name; AdamW without weight decay is a no-op only where the baseline takes plain Adam."""
+    plain_adam = optimizer.kind in ("adam", "adamw") and not optimizer.weight_decay
+    no_ops = [name for name in NO_OPS if name != "no-op adamw" or plain_adam]
+    return [c for control in study.design.controls for c in (no_ops if control == "no-ops" else (control,))]
 
 
 NO_OPS = ("no-op blur", "no-op adamw")

@@ -47,6 +47,9 @@ class DesignSettings(Settings):
     """Number of blocks, or the schedule of looks."""
     halvings: Count = 1
     """Of a `fractional` design: each halves the number of arms; the fraction with the fewest aliases is taken."""
+    seed: Annotated[int, Strict(), Field(ge=0)] = 0
+    """Names the streams together with the block. Another seed is a replication: new weights, order and noise in every
+    block, and a results folder of its own; the data and its held-out items stay."""
     controls: tuple[Literal["a/a", "one-ulp", "no-ops", "planted-harm"], ...] = ()
     """Arms whose outcome is known beforehand, run beside the others to test the pipeline itself."""
 
@@ -218,6 +221,11 @@ class Study(TrialSettings):
         return TrialSettings.model_validate(data)
 
     @property
+    def results_name(self) -> str:
+        """The name of its folder of results: a replication's says its seed, so that rows never mix."""
+        return f"{self.study}+seed{self.design.seed}" if self.design.seed else self.study
+
+    @property
     def hash(self) -> str:
         """A digest of all that rows depend on: not of blocks, looks, budget, runner, claims or added metrics.
 
@@ -226,6 +234,8 @@ class Study(TrialSettings):
         rested_on = {*TrialSettings.model_fields, "study", "axes", "baseline", "measure"}
         kept = {name: value for name, value in _set(self).items() if name in rested_on}
         kept["measure"] = {k: v for k, v in kept.get("measure", {}).items() if k not in ("also", "margin")}
+        if self.design.seed:
+            kept["seed"] = self.design.seed
         return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
 
 

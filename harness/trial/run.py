@@ -301,7 +301,7 @@ def generate(generator: nn.Module, conditions: Conditions, device: torch.device,
 def _matched(task: TrialTask, pair: NetworkPair, styles: int) -> float:
     if task.settings == task.baseline and task.control != "a/a":
         return 1.0
-    baseline = build_pair(task.baseline, styles=styles, block=str(task.block))
+    baseline = build_pair(task.baseline, styles=styles, block=task.baseline_streams)
     return matched_fraction(pair.networks(), baseline.networks())
 
 

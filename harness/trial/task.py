@@ -21,7 +21,9 @@ class TrialTask:
     levels: Mapping[str, str]
     block: int
     streams: str
-    """Key of its named streams: the block's."""
+    """Key of its named streams: seed and block's."""
+    baseline_streams: str
+    """Key of the baseline's named streams in the same block."""
     settings: TrialSettings
     baseline: TrialSettings
     """The baseline's settings, for the share of initial parameters that match."""

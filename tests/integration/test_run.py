@@ -118,6 +118,18 @@ def test_rows_are_equal_by_two_workers_or_in_one_process_and_in_two_rounds(
         pd.testing.assert_frame_equal(*frames, check_exact=True)
 
 
+def test_another_seed_is_a_replication_in_a_folder_of_its_own(
+    done: tuple[Path, subprocess.CompletedProcess[str]], study: Path, tmp_path: Path
+) -> None:
+    assert call("run", study, "--results", tmp_path / "r", "--workers", 1, "--set", "design.seed=1") == 0
+    first, again = rows(done[0] / "results" / "tiny"), rows(tmp_path / "r" / "tiny+seed1")
+    assert first.keys() == again.keys()
+    assert {row["data_hash"] for row in again.values()} == {row["data_hash"] for row in first.values()}
+    assert not {row["study_hash"] for row in again.values()} & {row["study_hash"] for row in first.values()}
+    assert all(again[trial]["l1"] != first[trial]["l1"] for trial in first)
+    assert {row["matched_fraction"] for row in again.values()} == {1.0}
+
+
 def test_a_diverged_trial_is_a_row_with_status_and_step_and_the_study_goes_on(tmp_path: Path) -> None:
     study = write(tmp_path, axes={"training.optimizer.lr": [2.0e-4, 1.0e6]})
     diverged = call("run", study, "--results", tmp_path / "results")

@@ -30,7 +30,7 @@ STATUSES = {("spectral_norm=convs", 1): "diverged", ("spectral_norm=convs", 2): 
 
 
 def mirrored(mirror: Mirror) -> dict[str, FrozenTrial]:
-    found = optuna.load_study(study_name=mirror.study.study, storage=mirror.storage())
+    found = optuna.load_study(study_name=mirror.study.results_name, storage=mirror.storage())
     return {trial.user_attrs["trial_id"]: trial for trial in found.get_trials()}
 
 

@@ -126,6 +126,28 @@ def test_controls_follow_the_arms_with_the_baselines_levels() -> None:
     )
 
 
+def test_adamw_is_a_control_only_where_it_is_a_no_op() -> None:
+    for optimizer in ({"kind": "sgd"}, {"kind": "adam", "weight_decay": 0.1}):
+        data = {"study": "x", "training": {"optimizer": optimizer}, "design": {"controls": ["no-ops"]}}
+        found = arms(Study.model_validate(data))
+        assert [arm.name for arm in found] == [BASELINE, "no-op blur"]
+
+
+def test_seed_0_names_the_streams_of_old_and_another_seed_all_others() -> None:
+    axes = {"training.batch_size": [16, 8]}
+    first, again, second = (arms(study(axes, controls=["a/a"], seed=seed)) for seed in (0, 1, 2))
+    assert [arm.streams(3) for arm in first] == ["3", "3", "3/a/a"]
+    keys = {arm.streams(block) for found in (first, again, second) for arm in found for block in range(20)}
+    assert len(keys) == 3 * 2 * 20
+    assert len({arm.streams(3) for arm in again[:2]}) == 1
+
+
+def test_another_seed_is_another_study_with_a_folder_of_its_own() -> None:
+    first, again = study({}), study({}, seed=1)
+    assert study({}, seed=0).hash == first.hash != again.hash
+    assert (first.results_name, again.results_name) == (first.study, f"{first.study}+seed1")
+
+
 @given(st.text(min_size=1, max_size=120), st.text(min_size=1, max_size=120))
 def test_slugs_are_file_names_and_keep_names_distinct(left: str, right: str) -> None:
     assert all(c.isalnum() or c in ".=+_,-" for c in slug(left))
