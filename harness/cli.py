@@ -194,13 +194,16 @@ def dashboard(
     study: StudyOrFolder,
     results: Results = "results",
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.")] = 8080,
+    allow_edits: Annotated[
+        bool, typer.Option("--allow-edits", help="Let its pages change the mirror; results are never changed.")
+    ] = False,
 ) -> None:
-    """Open the Optuna dashboard on a study, on this machine only."""
+    """Open the Optuna dashboard on a study, on this machine only, to be read."""
     from harness.dashboard import serve
 
     store = _store(study, results).fetched()
     url = store.frozen().study.runner.storage
-    serve(store.folder, port=port, url=url, announce=_console().print)
+    serve(store.folder, port=port, url=url, edits=allow_edits, announce=_console().print)
 
 
 def _store(study: str, results: str) -> Store:

@@ -2,63 +2,70 @@
 
 from __future__ import annotations
 
-import ipaddress
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+from typing import TYPE_CHECKING
 
 from harness.dashboard.mirror import Mirror, quiet
+from harness.dashboard.request_guard import RequestGuard
 from harness.errors import HarnessError, MissingExtraError, StoreError
 from harness.results.store import Store
+
+if TYPE_CHECKING:
+    from cheroot.wsgi import Server
+
+ADDRESS = "127.0.0.1"
+THREADS = 8
+MOST_HEADER_BYTES, MOST_BODY_BYTES = 1 << 16, 1 << 25
 
 
 def serve(
     study_folder: Path,
-    host: str = "127.0.0.1",
     port: int = 8080,
     *,
     url: str | None = None,
+    edits: bool = False,
     announce: Callable[[str], object] = lambda _: None,
 ) -> None:
     """Open the Optuna dashboard on a study until it is interrupted; the mirror is brought up to date before.
 
     Args:
         study_folder: A study's results.
-        host: An address of this machine's loopback: the dashboard lets anybody who reaches it change things.
-        port: 0 takes a free one.
+        port: On 127.0.0.1; 0 takes a free one.
         url: The mirror's storage where it is not the journal.
+        edits: Let the dashboard's pages change the mirror.
         announce: Told one line with the address.
 
     Raises:
-        MissingExtraError: optuna-dashboard is not installed.
+        MissingExtraError: optuna-dashboard or its server is not installed.
         StoreError: The folder holds no study.
-        HarnessError: The address is not this machine's own, or the port is taken.
+        HarnessError: The port is none, or taken.
     """
-    with opened(study_folder, host, port, url=url) as server:
-        announce(f"http://{host}:{server.server_port}/dashboard/ (Ctrl-C stops it)")
+    with opened(study_folder, port, url=url, edits=edits) as server:
+        announce(f"{address(server)}/dashboard/ ({'' if edits else 'read-only; '}Ctrl-C stops it)")
         try:
-            server.serve_forever()
+            server.serve()
         except KeyboardInterrupt:
             return
 
 
 @contextmanager
-def opened(
-    study_folder: Path, host: str = "127.0.0.1", port: int = 0, *, url: str | None = None
-) -> Iterator[WSGIServer]:
-    """Give the dashboard's HTTP server, bound and ready to serve; arguments and errors as of `serve`."""
-    if not _loopback(host):
-        raise HarnessError(
-            f"--host {host}: not this machine's own address; use 127.0.0.1, and `ssh -L` to see it from elsewhere"
-        )
+def opened(study_folder: Path, port: int = 0, *, url: str | None = None, edits: bool = False) -> Iterator[Server]:
+    """Give the dashboard's HTTP server, bound and ready to `serve`; it is stopped after.
+
+    Arguments and errors as of `serve`.
+    """
+    if not 0 <= port <= 65535:
+        raise HarnessError(f"--port {port}: a port is a number from 1 to 65535; 0 takes a free one")
     try:
         with quiet():
+            from cheroot.wsgi import Server
             from optuna_dashboard import wsgi
-    except ImportError:
+    except ImportError as error:
         way = "pip install 'gan-ablation-harness[dashboard]'"
-        raise MissingExtraError(f"dashboard: optuna-dashboard is not installed; {way}") from None
+        raise MissingExtraError(f"dashboard: {error.name} is not installed; {way}") from None
     store = Store(study_folder)
     mirror = Mirror(store.frozen().study, store, url)
     try:
@@ -69,24 +76,21 @@ def opened(
         if url is None and not mirror.journal.exists():
             raise
     with quiet():
-        app = wsgi(mirror.storage(), artifact_store=mirror.artifacts())
+        application = RequestGuard(wsgi(mirror.storage(), artifact_store=mirror.artifacts()), edits=edits)
+    server = Server((ADDRESS, port), application, numthreads=THREADS, server_name="localhost")
+    server.max_request_header_size, server.max_request_body_size = MOST_HEADER_BYTES, MOST_BODY_BYTES
     try:
-        server = make_server(host, port, app, handler_class=_Silent)
+        with socket.create_server((ADDRESS, port)):
+            pass  # Cheroot would leave the socket open where the port is taken, and say so in words of its own.
+        server.prepare()
     except OSError as error:
-        raise HarnessError(f"--port {port}: {error.strerror}; 0 takes a free one") from error
-    with server:
-        yield server
-
-
-class _Silent(WSGIRequestHandler):
-    """Answers without a line on standard error for each request."""
-
-    def log_message(self, *_: Any) -> None:
-        """Say nothing."""
-
-
-def _loopback(host: str) -> bool:
+        raise HarnessError(f"--port {port}: {error.strerror or error}; 0 takes a free one") from error
     try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+        yield server
+    finally:
+        server.stop()
+
+
+def address(server: Server) -> str:
+    """Return the URL of a server's root."""
+    return f"http://{ADDRESS}:{server.bind_addr[1]}"

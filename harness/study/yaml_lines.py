@@ -50,7 +50,8 @@ class _BoundedLoader(yaml.SafeLoader):
             raise ComposerError(None, None, f"nested more than {DEEPEST} deep", event.start_mark)
         node: yaml.Node | None = super().compose_node(parent, index)
         self._depth -= 1
-        if isinstance(event, yaml.AliasEvent):
+        alias = isinstance(event, yaml.AliasEvent)
+        if alias:
             if id(node) not in self._sizes:
                 raise ComposerError(None, None, f"'{event.anchor}' contains itself", event.start_mark)
             self._values += self._sizes[id(node)]

@@ -10,15 +10,17 @@ from typing import Any
 import pytest
 from pretended import fill, study
 
-from harness.dashboard.serving import opened
+from harness.dashboard.serving import address, opened
 from harness.report.write import write
 from harness.verdicts.judge import judge_stored
 
 sync_api = pytest.importorskip("playwright.sync_api")
 CHROMIUM = Path("/usr/bin/chromium")
+REBOUND = "rebound.example"
+"""What a web page is called whose name resolves to this machine."""
 FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"),
-    *("--disable-sync", "--no-first-run"),
+    *("--disable-sync", "--no-first-run", f"--host-resolver-rules=MAP {REBOUND} 127.0.0.1"),
 )
 ASKED = study(
     design={"blocks": 4, "controls": ["no-ops"]},
@@ -134,23 +136,39 @@ def test_the_page_itself_never_scrolls_sideways(browser: Any, report: Path, widt
 def test_the_dashboard_lists_the_trials_with_levels_and_pictures(watched: Watched, folder: Path) -> None:
     page = watched.page
     with opened(folder) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        root = f"http://127.0.0.1:{server.server_port}"
-        try:
-            page.goto(f"{root}/dashboard/studies/0/trials?numbers=1")
-            page.get_by_text("Trial 1", exact=False).first.wait_for()
-            page.locator("img").first.wait_for()
-            body = page.locator("body").inner_text()
-            assert "discriminator.spectral_norm" in body
-            assert "b000-" in body
-            size = page.evaluate("[...document.images].map(i => i.naturalWidth)")
-            assert max(size) == 384
-            page.goto(f"{root}/dashboard/studies/0/smartSelection")
-            page.get_by_text(f"of {TRIALS}").first.wait_for()
-            page.goto(f"{root}/dashboard/studies/0/note")
-            page.get_by_text("Hyperparameter importance is no effect size").first.wait_for()
-            assert page.locator("td", has_text="helps").count() == 1
-        finally:
-            server.shutdown()
+        threading.Thread(target=server.serve, daemon=True).start()
+        root = address(server)
+        page.goto(f"{root}/dashboard/studies/0/trials?numbers=1")
+        page.get_by_text("Trial 1", exact=False).first.wait_for()
+        page.locator("img").first.wait_for()
+        body = page.locator("body").inner_text()
+        assert "discriminator.spectral_norm" in body
+        assert "b000-" in body
+        size = page.evaluate("[...document.images].map(i => i.naturalWidth)")
+        assert max(size) == 384
+        page.goto(f"{root}/dashboard/studies/0/smartSelection")
+        page.get_by_text(f"of {TRIALS}").first.wait_for()
+        page.goto(f"{root}/dashboard/studies/0/note")
+        page.get_by_text("Hyperparameter importance is no effect size").first.wait_for()
+        assert page.locator("td", has_text="helps").count() == 1
     assert all(url.startswith((root, "data:", "blob:")) for url in watched.requests)
     assert watched.complaints == []
+
+
+def test_a_web_page_of_another_name_can_neither_read_nor_change_the_dashboard(browser: Any, folder: Path) -> None:
+    page = browser.new_page()
+    with opened(folder, edits=True) as server:
+        threading.Thread(target=server.serve, daemon=True).start()
+        elsewhere = f"http://{REBOUND}:{server.bind_addr[1]}"
+        reply = page.goto(f"{elsewhere}/dashboard/")
+        assert reply.status == 403
+        rename = """async ([root, mode]) => {
+            const said = {method: 'POST', mode, headers: {'Content-Type': 'text/plain'}, body: '{"study_name": "x"}'};
+            try { return (await fetch(`${root}/api/studies/0/rename`, said)).status } catch { return 'refused' }
+        }"""
+        assert page.evaluate(rename, [elsewhere, "cors"]) == 403
+        assert page.evaluate(rename, [address(server), "no-cors"]) in (0, "refused")
+        page.goto(f"{address(server)}/dashboard/")
+        names = "async () => (await (await fetch('/api/studies')).json()).study_summaries.map(s => s.study_name)"
+        assert page.evaluate(names) == [ASKED.study]
+        page.close()

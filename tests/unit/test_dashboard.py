@@ -4,7 +4,9 @@ import json
 import socket
 import sys
 import threading
-import urllib.request
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -206,18 +208,100 @@ def test_the_note_is_on_the_study(store: Store) -> None:
     assert optuna_dashboard.get_note(found) == note(judge_stored(store.folder)[1])
 
 
+@contextmanager
+def served(store: Store, *, edits: bool = False) -> Iterator[HTTPConnection]:
+    with opened(store.folder, edits=edits) as server:
+        thread = threading.Thread(target=server.serve, daemon=True)
+        thread.start()
+        with closing(HTTPConnection("127.0.0.1", server.bind_addr[1], timeout=20)) as connection:
+            yield connection
+    thread.join(20)
+
+
+def answer(connection: HTTPConnection, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
+    """Send one request, its Host as given or the connection's own, and return status and document."""
+    text = None if body is None else json.dumps(body)
+    given = {name.title(): value for name, value in headers.items()} | {"Content-Type": "application/json"}
+    connection.request(method, path, text, given)
+    response = connection.getresponse()
+    content = response.read()
+    kind = response.headers.get("Content-Type", "")
+    return response.status, json.loads(content) if content and "json" in kind else content.decode()
+
+
+def own(connection: HTTPConnection) -> str:
+    return f"http://127.0.0.1:{connection.port}"
+
+
+STUDY = "/api/studies/0?after=0"
+RENAME = ("POST", "/api/studies/0/rename", {"study_name": "another"})
+WRITES = (
+    RENAME,
+    ("POST", "/api/studies", {"study_name": "new", "directions": ["minimize"]}),
+    ("PUT", "/api/studies/0/note", {"body": "so", "version": 99}),
+    ("DELETE", "/api/studies/0", None),
+)
+
+
 def test_the_server_answers_on_a_free_loopback_port_and_rebuilds_a_missing_mirror(store: Store) -> None:
-    with opened(store.folder) as server:
-        host, port = server.server_address[:2]
-        assert host == "127.0.0.1"
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/studies/0?after=0") as answer:
-                found = json.load(answer)
-        finally:
-            server.shutdown()
+    with served(store) as connection:
+        status, found = answer(connection, "GET", STUDY)
+    assert status == 200
     assert len(found["trials"]) == 6
     assert found["name"] == "pretended"
+
+
+def test_the_server_answers_to_the_names_of_this_machine_only(store: Store) -> None:
+    with served(store) as connection:
+        port = connection.port
+        for host in ("127.0.0.1", "localhost", "[::1]", f"127.0.0.1:{port}", f"LOCALHOST:{port}", "localhost:9000"):
+            assert answer(connection, "GET", STUDY, host=host)[0] == 200, host
+        strangers = ("evil.example", f"evil.example:{port}", f"127.0.0.1.evil.example:{port}", "localhost.", "0.0.0.0")
+        for host in (*strangers, f"localhost:{port}@evil.example", "127.0.0.1:", "[::1]:x", "::1", "127.1"):
+            assert answer(connection, "GET", STUDY, host=host)[0] in (400, 403), host
+            assert answer(connection, "GET", "/dashboard/", host=host)[0] in (400, 403), host
+
+
+def test_a_page_elsewhere_reads_nothing(store: Store) -> None:
+    with served(store) as connection:
+        for origin in ("http://evil.example", "null", "https://127.0.0.1", f"http://127.0.0.1:{connection.port + 1}"):
+            assert answer(connection, "GET", STUDY, origin=origin)[0] == 403, origin
+        assert answer(connection, "GET", STUDY, origin=own(connection))[0] == 200
+
+
+def test_the_dashboard_is_read_only_unless_edits_are_allowed(store: Store) -> None:
+    with served(store) as connection:
+        for method, path, body in WRITES:
+            status, said = answer(connection, method, path, body, origin=own(connection))
+            assert (status, "--allow-edits" in said) == (403, True), path
+        assert answer(connection, "GET", STUDY)[1]["name"] == "pretended"
+
+
+def test_with_edits_allowed_only_the_dashboards_own_pages_write(store: Store) -> None:
+    with served(store, edits=True) as connection:
+        for method, path, body in WRITES:
+            assert answer(connection, method, path, body)[0] == 403, path
+            assert answer(connection, method, path, body, origin="http://evil.example")[0] == 403, path
+        assert answer(connection, "GET", STUDY)[1]["name"] == "pretended"
+        assert answer(connection, *RENAME, origin=own(connection))[0] < 300
+        assert [found["study_name"] for found in answer(connection, "GET", "/api/studies")[1]["study_summaries"]] == [
+            "another"
+        ]
+
+
+def test_no_page_may_frame_the_dashboard_or_read_it_as_another_type(store: Store) -> None:
+    with served(store) as connection:
+        connection.request("GET", "/dashboard/")
+        response = connection.getresponse()
+        response.read()
+    assert response.headers["X-Frame-Options"] == "DENY"
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_one_slow_request_does_not_hold_up_the_others(store: Store) -> None:
+    with served(store) as connection, socket.create_connection(("127.0.0.1", connection.port)) as slow:
+        slow.sendall(b"GET /api/studies HTTP/1.1\r\n")
+        assert answer(connection, "GET", STUDY)[0] == 200
 
 
 def test_a_mirror_that_a_driver_is_writing_is_shown_as_it_is(store: Store) -> None:
@@ -227,10 +311,10 @@ def test_a_mirror_that_a_driver_is_writing_is_shown_as_it_is(store: Store) -> No
         assert len(mirrored(Mirror(ASKED, store))) == 6
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.2", "example.org", "::"])
-def test_an_address_that_others_can_reach_is_refused(store: Store, host: str) -> None:
-    with pytest.raises(HarnessError, match=r"--host .*127\.0\.0\.1"):
-        serve(store.folder, host, 0)
+@pytest.mark.parametrize("port", [80_000, -1])
+def test_a_number_that_is_no_port_is_one_clear_error(store: Store, port: int) -> None:
+    with pytest.raises(HarnessError, match=f"--port {port}: a port is a number from 1 to 65535"):
+        serve(store.folder, port)
 
 
 def test_a_port_that_is_taken_is_one_clear_error(store: Store) -> None:
