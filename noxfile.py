@@ -11,7 +11,7 @@ def lint(session: nox.Session) -> None:
     """Format, rules, spelling."""
     session.run("ruff", "format", "--check", ".")
     session.run("ruff", "check", ".")
-    session.run("codespell", "harness", "studies", "docs", "tests", "README.md", "CHANGELOG.md")
+    session.run("codespell", "harness", "studies", "docs", "tests", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "AGENTS.md")
 
 
 @nox.session
