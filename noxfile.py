@@ -11,7 +11,9 @@ def lint(session: nox.Session) -> None:
     """Format, rules, spelling."""
     session.run("ruff", "format", "--check", ".")
     session.run("ruff", "check", ".")
-    session.run("codespell", "harness", "studies", "docs", "tests", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "AGENTS.md")
+    session.run(
+        "codespell", "harness", "studies", "docs", "tests", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "AGENTS.md"
+    )
 
 
 @nox.session
