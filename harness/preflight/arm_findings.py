@@ -18,7 +18,7 @@ from harness.study.study import Study
 
 @dataclass
 class ArmFindings:
-    """What is being found of one arm."""
+    """What is known of one arm so far."""
 
     arm: Arm
     shape: Shape
@@ -36,29 +36,31 @@ class ArmFindings:
     trial_seconds: float | None = None
 
 
-def plan_of(study: Study, one: ArmFindings) -> ArmPlan:
+def plan_of(study: Study, findings: ArmFindings) -> ArmPlan:
     """Return the strongest finding as the proof, and the rest as its reason."""
-    findings = {
-        "invalid": one.invalid,
-        "no-op": one.no_op,
-        "too-costly": one.too_costly,
-        "same-function-class": one.same_class,
-        "confounded": one.confounded,
+    by_strength = {
+        "invalid": findings.invalid,
+        "no-op": findings.no_op,
+        "too-costly": findings.too_costly,
+        "same-function-class": findings.same_class,
+        "confounded": findings.confounded,
     }
-    if study.train_no_ops or one.arm.control is not None:
-        findings = {"invalid": one.invalid, "too-costly": one.too_costly, **findings}
-    said = {proof: reason for proof, reason in findings.items() if reason is not None}
-    proof = next(iter(said), None)
-    reasons = [reason if name == proof else f"{name}: {reason}" for name, reason in said.items()]
-    size: Mapping[str, int | None] = dataclasses.asdict(one.size) if one.size is not None else dict.fromkeys(_SIZES)
+    if study.train_no_ops or findings.arm.control is not None:
+        by_strength = {"invalid": findings.invalid, "too-costly": findings.too_costly, **by_strength}
+    reasons = {proof: reason for proof, reason in by_strength.items() if reason is not None}
+    strongest = next(iter(reasons), None)
+    sentences = [reason if proof == strongest else f"{proof}: {reason}" for proof, reason in reasons.items()]
+    size: Mapping[str, int | None] = (
+        dataclasses.asdict(findings.size) if findings.size is not None else dict.fromkeys(_SIZES)
+    )
     return ArmPlan(
-        arm=one.arm.name,
-        levels=one.arm.levels,
-        proof=proof,
-        reason="; ".join([*reasons, *one.notes]) or None,
-        matched_fraction=one.matched,
-        seconds_per_step=None if one.pace is None else one.pace.seconds,
-        trial_seconds=one.trial_seconds,
+        arm=findings.arm.name,
+        levels=findings.arm.levels,
+        proof=strongest,
+        reason="; ".join([*sentences, *findings.notes]) or None,
+        matched_fraction=findings.matched,
+        seconds_per_step=None if findings.pace is None else findings.pace.seconds,
+        trial_seconds=findings.trial_seconds,
         **size,
     )
 
@@ -66,6 +68,6 @@ def plan_of(study: Study, one: ArmFindings) -> ArmPlan:
 _SIZES = tuple(field.name for field in dataclasses.fields(NetworkCost))
 
 
-def trained(study: Study, one: ArmFindings) -> bool:
+def trained(study: Study, findings: ArmFindings) -> bool:
     """Return whether the study will train an arm."""
-    return plan_of(study, one).trained(train_no_ops=study.train_no_ops or one.arm.control is not None)
+    return plan_of(study, findings).trained(train_no_ops=study.train_no_ops or findings.arm.control is not None)

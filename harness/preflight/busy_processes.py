@@ -23,7 +23,7 @@ class BusyProcesses:
     """Up to as many processes as there will be other workers, and at least one, whose start is timed."""
 
     def __init__(self, workers: int) -> None:
-        self._wanted = min(workers - 1, MOST, (os.cpu_count() or 1) - 1)
+        self._count = min(workers - 1, MOST, (os.cpu_count() or 1) - 1)
         path = [str(Path(__file__).parents[2]), *filter(None, sys.path)]
         code = (
             f"import sys; sys.path[:0] = {path!r}; from harness.preflight.busy_processes import keep_busy; keep_busy()"
@@ -39,7 +39,7 @@ class BusyProcesses:
                 bufsize=1,
                 env=environment,
             )
-            for _ in range(max(1, self._wanted))
+            for _ in range(max(1, self._count))
         ]
 
     def start_seconds(self) -> float:
@@ -48,10 +48,10 @@ class BusyProcesses:
 
     def train(self, settings: TrialSettings, *, styles: int, paired: bool) -> None:
         """Have the processes train an arm from now on, where a study will have several workers."""
-        for process in self._processes[: max(0, self._wanted)]:
+        for process in self._processes[: max(0, self._count)]:
             assert process.stdin is not None
             process.stdin.write(json.dumps([settings.model_dump(mode="json"), styles, paired]) + "\n")
-        for process in self._processes[: max(0, self._wanted)]:
+        for process in self._processes[: max(0, self._count)]:
             self._hear(process)
 
     def leave(self) -> None:
@@ -70,7 +70,7 @@ class BusyProcesses:
 
 
 def keep_busy() -> None:
-    """Import what a trial needs, then train what standard input says, until it is closed."""
+    """Import what a trial needs, then train the arm that standard input names, until it is closed."""
     import harness.trial.run  # noqa: F401 - what a worker imports is what its start is timed by
     from harness.models import NetworkPair, build_pair
     from harness.preflight.function_probe import random_split
@@ -86,9 +86,9 @@ def keep_busy() -> None:
     endless = settings.model_copy(
         update={"training": settings.training.model_copy(update={"steps": 2**31, "batch_size": BATCH})}
     )
-    pair: NetworkPair = build_pair(endless, styles=shape.styles, block="company")
+    pair: NetworkPair = build_pair(endless, styles=shape.styles, block="busy")
     split = random_split(endless, shape, ITEMS)
-    for step in train(Trainer(pair, endless, split, block="company"), log_every=2**31):
+    for step in train(Trainer(pair, endless, split, block="busy"), log_every=2**31):
         if step.step == 1:
             _say()
         if select.select([sys.stdin], [], [], 0)[0]:

@@ -206,9 +206,9 @@ def _absorb(tail: LinearTail) -> tuple[list[str], list[LinearMap]]:
     for name, layer, side in reversed(tail.layers):
         if isinstance(layer, nn.Conv2d) and layer.in_channels != layer.out_channels:
             break
-        found = linear_map(name, layer, layer.in_channels if isinstance(layer, nn.Conv2d) else 1, side)
-        if found is None or found.rank < found.size:
+        linear = linear_map(name, layer, layer.in_channels if isinstance(layer, nn.Conv2d) else 1, side)
+        if linear is None or linear.rank < linear.size:
             break
-        absorbed.append(found)
+        absorbed.append(linear)
     left = tail.layers[: len(tail.layers) - len(absorbed)]
     return [f"{name}: {layer}" for name, layer, _ in left], absorbed

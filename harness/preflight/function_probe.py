@@ -67,11 +67,11 @@ def agreement(arm: Tensors, baseline: Tensors) -> Agreement:
 
 def digest(tensors: Tensors) -> str:
     """Return a hash of names, shapes and every bit."""
-    found = hashlib.sha256()
+    hashed = hashlib.sha256()
     for name, tensor in sorted(tensors.items()):
-        found.update(f"{name}{tuple(tensor.shape)}".encode())
-        found.update(tensor.contiguous().numpy().data)
-    return found.hexdigest()
+        hashed.update(f"{name}{tuple(tensor.shape)}".encode())
+        hashed.update(tensor.contiguous().numpy().data)
+    return hashed.hexdigest()
 
 
 def answers(settings: TrialSettings, shape: Shape, read: set[str], dtype: torch.dtype = torch.float64) -> Tensors:
@@ -89,7 +89,7 @@ def answers(settings: TrialSettings, shape: Shape, read: set[str], dtype: torch.
     Raises:
         ValueError: The networks do not fit together.
     """
-    found = _loss_answers(watched(settings, read).training.loss.kind, dtype)
+    tensors = _loss_answers(watched(settings, read).training.loss.kind, dtype)
     for scale in SCALES:
         pair = small_pair(settings, shape, read, dtype)
         with torch.no_grad():
@@ -97,8 +97,10 @@ def answers(settings: TrialSettings, shape: Shape, read: set[str], dtype: torch.
                 parameter.mul_(scale)
         for training in (True, False):
             mode = f"{'training' if training else 'evaluation'} x{scale:g}"
-            found |= {f"{mode}/{name}": x for name, x in _pair_answers(pair, settings, shape, dtype, training=training)}
-    return found
+            tensors |= {
+                f"{mode}/{name}": x for name, x in _pair_answers(pair, settings, shape, dtype, training=training)
+            }
+    return tensors
 
 
 def _pair_answers(
@@ -130,14 +132,14 @@ def _pair_answers(
 
 def _loss_answers(kind: str, dtype: torch.dtype) -> Tensors:
     """Return the adversarial losses and their gradients over logits far beyond those of untrained networks."""
-    found: Tensors = {}
+    tensors: Tensors = {}
     for name, part in ADVERSARIAL[kind]._asdict().items():
         for level in LOGITS:
             logit = torch.tensor([level], dtype=dtype, requires_grad=True)
             loss = part(logit)
             (gradient,) = torch.autograd.grad(loss, logit)
-            found[f"loss/{name} at {level:g}"] = torch.stack([loss.detach(), gradient[0]])
-    return found
+            tensors[f"loss/{name} at {level:g}"] = torch.stack([loss.detach(), gradient[0]])
+    return tensors
 
 
 def course(
@@ -158,18 +160,20 @@ def course(
     pair = small_pair(settings, shape, read, dtype)
     trainer = _TypedTrainer(pair, watched(settings, read), random_split(settings, shape, ITEMS), block=STREAMS)
     training = train(trainer, log_every=1)
-    found: Tensors = {}
+    tensors: Tensors = {}
     with words_for_shapes("generator", pair.generator), words_for_shapes("discriminator", pair.discriminator):
         for step in steps:
             trainer.step = step
             progress = next(training)
-            found[f"{step}/losses"] = torch.tensor([progress.loss_d, progress.loss_g], dtype=torch.float64)
+            tensors[f"{step}/losses"] = torch.tensor([progress.loss_d, progress.loss_g], dtype=torch.float64)
             for net, network in pair.networks().items():
                 grads = {name: p.grad for name, p in named_weights(network) if p.grad is not None}
-                found |= {f"{step}/{net}/gradient/{name}": g.clone() for name, g in grads.items()}
+                tensors |= {f"{step}/{net}/gradient/{name}": g.clone() for name, g in grads.items()}
     for net, network in (*pair.networks().items(), ("measured", trainer.measured)):
-        found |= {f"after/{net}/{name}": x.clone() for name, x in network.state_dict().items() if x.is_floating_point()}
-    return found
+        tensors |= {
+            f"after/{net}/{name}": x.clone() for name, x in network.state_dict().items() if x.is_floating_point()
+        }
+    return tensors
 
 
 def sample_steps(steps: int) -> tuple[int, ...]:
@@ -235,12 +239,12 @@ def _normal(name: str, size: tuple[int, ...], dtype: torch.dtype) -> Tensor:
     return torch.randn(size, generator=stream(STREAMS, f"probe/{name}"), dtype=torch.float64).to(dtype)
 
 
-def _gradients(outputs: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> Tensors:
+def _gradients(outputs: Mapping[str, Tensor], inputs: Mapping[str, Tensor]) -> Tensors:
     """Return the gradient of the outputs along one random direction; zeros where they do not depend on a tensor."""
     along = torch.stack([(x * _normal(name, tuple(x.shape), x.dtype)).sum() for name, x in outputs.items()]).sum()
-    gradients = torch.autograd.grad(along, list(wanted.values()), allow_unused=True)
+    gradients = torch.autograd.grad(along, list(inputs.values()), allow_unused=True)
     return {
-        name: torch.zeros_like(x) if g is None else g for (name, x), g in zip(wanted.items(), gradients, strict=True)
+        name: torch.zeros_like(x) if g is None else g for (name, x), g in zip(inputs.items(), gradients, strict=True)
     }
 
 

@@ -39,9 +39,9 @@ def plan_document(study: Study, *, results: str | Path, workers: int, build: boo
     if build:
         from harness.preflight.preflight import preflight
 
-        found = preflight(study, every, cache=store.folder.parent / ".cache", workers=workers)
-        document = found.document()
-        plans = {plan.arm: plan for plan in found.arms}
+        planned = preflight(study, every, cache=store.folder.parent / ".cache", workers=workers)
+        document = planned.document()
+        plans = {plan.arm: plan for plan in planned.arms}
     else:
         document = {"estimated_seconds": None, "arms": [_unbuilt(arm) for arm in every]}
         plans = {}

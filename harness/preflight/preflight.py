@@ -18,7 +18,7 @@ from harness.preflight.arm_findings import ArmFindings, plan_of, trained
 from harness.preflight.busy_processes import BusyProcesses
 from harness.preflight.duration import estimate, first_blocks
 from harness.preflight.facts.fact import Fact, Inspected
-from harness.preflight.facts.facts import facts
+from harness.preflight.facts.topics import facts
 from harness.preflight.function_class import same_function_class
 from harness.preflight.function_probe import course, probe_inputs
 from harness.preflight.no_op import Likeness, ProbedArm, likeness

@@ -75,7 +75,7 @@ def step_paces(
         The pace of each arm, and why the first step of others fails.
     """
     rate = multiply_adds_per_second()
-    found: dict[str, StepTiming] = {}
+    timings: dict[str, StepTiming] = {}
     failures: dict[str, str] = {}
     times: dict[str, list[float]] = {}
     for turn, (name, (settings, pair, size, data)) in itertools.product(range(PASSES), arms.items()):
@@ -87,7 +87,7 @@ def step_paces(
                 taken = _timed(settings, pair, data, device, warm_up=1, steps=TIMED)
                 times[name] = [*times.get(name, []), *taken]
             elif turn == 0:
-                found[name] = _slow_pace(settings, pair, data, device, expected)
+                timings[name] = _slow_pace(settings, pair, data, device, expected)
         except (ValueError, RuntimeError) as error:
             failures[name] = f"the first training step fails: {str(error).splitlines()[0]}"
     measured = {
@@ -95,7 +95,7 @@ def step_paces(
         for name, values in times.items()
         if name not in failures
     }
-    return found | measured, failures
+    return timings | measured, failures
 
 
 def _slow_pace(settings: TrialSettings, pair: NetworkPair, data: Dataset, device: str, expected: float) -> StepTiming:
@@ -149,7 +149,7 @@ def clock_of(device: str) -> Callable[[], float]:
 
 
 @dataclass(frozen=True)
-class Evaluating:
+class EvaluationTiming:
     """Seconds that a study's metrics take."""
 
     first: float
@@ -157,7 +157,9 @@ class Evaluating:
     each: float
 
 
-def evaluating(plan: MeasureSettings, data: Dataset, generator: torch.nn.Module, latent: int | None) -> Evaluating:
+def time_evaluation(
+    plan: MeasureSettings, data: Dataset, generator: torch.nn.Module, latent: int | None
+) -> EvaluationTiming:
     """Time an evaluation on a part of the held-out images, and scale it to all of them.
 
     Raises:
@@ -190,7 +192,7 @@ def evaluating(plan: MeasureSettings, data: Dataset, generator: torch.nn.Module,
         copy.deepcopy(generator).eval()(conditions.map(lambda x: x[:DRAWN]))
     drawing = (clock() - before) * sample / min(sample, DRAWN)
     # A timed call measures real and generated images; later ones find the real ones' statistics kept.
-    return Evaluating(
+    return EvaluationTiming(
         first=max(laps[0] - laps[1], 0.0) + laps[1] / 2 * count / sample, each=(laps[1] / 2 + drawing) * count / sample
     )
 

@@ -11,7 +11,7 @@ import pytest
 from harness.models import build_pair
 from harness.models.cost import conditions_for, cost
 from harness.preflight.facts.fact import Fact, Inspected
-from harness.preflight.facts.facts import facts
+from harness.preflight.facts.topics import facts
 from harness.preflight.small_networks import Shape, shrinking, shrunk
 from harness.study.settings import TrialSettings
 from harness.study.study import put

@@ -16,7 +16,7 @@ from harness.models.contract import Conditions
 from harness.preflight.facts.fact import Fact, Inspected
 from harness.preflight.function_probe import STREAMS
 from harness.randomness import stream
-from harness.study.settings import CommonDiscriminatorSettings, TrialSettings
+from harness.study.settings import CommonDiscriminatorSettings, TrialSettings, Zi2ziDiscriminatorSettings
 
 ITERATIONS = 60
 """Power iterations for the norm of a convolution."""
@@ -45,8 +45,10 @@ def spectral_facts(arms: Sequence[Inspected]) -> Iterable[Fact]:
             said = ", ".join(f"{name} {value:.3g}" for name, value in free.items())
             yield Fact(arm.name, f"left free, with a largest singular value of: {said}", free)
         yield _cancelled(arm, list(bound))
-    yield _post_expression(arms[0])
-    yield _import_fact()
+    zi2zi = [arm for arm in arms if isinstance(arm.settings.discriminator, Zi2ziDiscriminatorSettings)]
+    if zi2zi:
+        yield _feature_count(zi2zi[0])
+        yield _ways_to_import()
 
 
 def _sigma(weight: Tensor) -> float:
@@ -169,7 +171,7 @@ def _fill_biases(network: nn.Module) -> None:
             parameter.copy_(torch.randn(parameter.shape, generator=stream(STREAMS, f"facts/{name}")) * 0.1)
 
 
-def _post_expression(arm: Inspected) -> Fact:
+def _feature_count(arm: Inspected) -> Fact:
     """Compare post 001's `image_size // 8 * image_size // 8` with the map that its discriminator really has."""
     convs = [m for m in arm.pair.discriminator.modules() if isinstance(m, nn.Conv2d)]
     figures = {}
@@ -185,7 +187,7 @@ def _post_expression(arm: Inspected) -> Fact:
     return Fact("`image_size // 8 * image_size // 8`", said, figures)
 
 
-def _import_fact() -> Fact:
+def _ways_to_import() -> Fact:
     """Try both of post 001's imports of torch's own spectral norm."""
     ways: dict[str, object] = {
         "from torch.nn.utils.spectral_norm import spectral_norm": getattr(
@@ -193,7 +195,7 @@ def _import_fact() -> Fact:
         ),
         "import torch.nn.utils.spectral_norm as spectral_norm": torch.nn.utils.spectral_norm,
     }
-    works = {way: float(callable(found)) for way, found in ways.items()}
+    works = {way: float(callable(imported)) for way, imported in ways.items()}
     return Fact(
         "torch's spectral_norm", "; ".join(f"`{w}` {'works' if ok else 'fails'}" for w, ok in works.items()), works
     )
