@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, printable
 from harness.executors.named import ExecutorName, cores, executor_named
 
 if TYPE_CHECKING:
@@ -23,13 +23,15 @@ if TYPE_CHECKING:
 app = typer.Typer(
     name="harness",
     help="Matched-pair ablations of image GANs: does this design choice help, hurt, or make no difference?",
+    epilog="Exit codes: 0 done; 1 done, some trials not complete; 2 your input is wrong; 70 a defect of this program "
+    "(its trace is in the file that the message names); 130 interrupted.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-DONE, NOT_ALL_COMPLETE, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
+DONE, NOT_ALL_COMPLETE, WRONG_INPUT, DEFECT, INTERRUPTED = 0, 1, 2, 70, 130
 
 
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="A study file, e.g. studies/quickstart.yaml.")]
@@ -318,11 +320,11 @@ def schema() -> None:
 
 
 def main(arguments: list[str] | None = None, *, exit_with: Callable[[int], Any] = sys.exit) -> None:
-    """Run the command line: a user's mistake is one message and exit code 2, never a traceback."""
+    """Run the command line: a user's mistake is a message and exit code 2, a defect of ours 70; no tracebacks."""
     try:
         app(arguments, standalone_mode=True)
     except HarnessError as error:
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write(f"error: {printable(str(error))}\n")
         exit_with(WRONG_INPUT)
     except KeyboardInterrupt:
         sys.stderr.write("interrupted; rows so far are safe\n")
@@ -330,3 +332,13 @@ def main(arguments: list[str] | None = None, *, exit_with: Callable[[int], Any] 
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         exit_with(DONE)
+    except MemoryError as error:
+        sys.stderr.write(
+            f"error: not enough memory ({printable(str(error)) or 'for this input'}); give less, or free some\n"
+        )
+        exit_with(WRONG_INPUT)
+    except Exception as error:  # noqa: BLE001 - whatever nobody foresaw
+        from harness.terminal.defect import recorded
+
+        sys.stderr.write(f"error: {printable(recorded(error))}\n")
+        exit_with(DEFECT)

@@ -10,7 +10,7 @@ class HarnessError(Exception):
     """Something in the user's hands: a file, a setting, a folder, a missing package.
 
     The message reads ``<where>: <what was found>; <what is allowed or the way out>``. Everything that is not
-    a `HarnessError` is a bug and keeps its traceback.
+    a `HarnessError` is a defect of this program, with exit code 70 and its trace in a file.
     """
 
 
@@ -46,6 +46,13 @@ def shortened(text: str, most: int = 80) -> str:
         return line
     end = f"… ({len(text)} characters)"
     return f"{line[: most - len(end)]}{end}"
+
+
+def printable(text: str) -> str:
+    """Return a text in which only line breaks steer a terminal: other control characters and the like are spelt out."""
+    return "".join(
+        char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode("ascii") for char in text
+    )
 
 
 def did_you_mean(word: str, allowed: Iterable[str]) -> str:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from harness.errors import DataError, HarnessError, did_you_mean
+from harness.metrics import feature_files
 from harness.metrics.catalogue import FAMILY_FUNCTIONS, METRICS, Metric, metric_named, refusal
 from harness.metrics.evaluation import Evaluation, Measurement
+from harness.metrics.feature_files import read_features
 from harness.metrics.features import RealFeatures, imported
 from harness.metrics.measuring import aside, measure
 from harness.metrics.read_images import ReadImages, read_pictures
@@ -24,8 +24,9 @@ from harness.metrics.task import FeatureSets, Value
 
 GIVEN_METRICS = tuple(FAMILY_FUNCTIONS.values())
 """What can be measured on features of unknown origin: frechet, kid, precision, recall, density, coverage."""
-_FEATURE_FILES = (".npy", ".npz")
 _NEIGHBOURLY = 6
+LARGEST_SIDE = 4096
+"""Pixels to which images may be resized."""
 
 
 def score(
@@ -63,11 +64,13 @@ def score(
         HarnessError: Anything about the paths, images, features or metrics that does not fit, with the way out.
     """
     threads = threads or torch.get_num_threads()
-    files = [path.suffix.lower() in _FEATURE_FILES and not path.is_dir() for path in (real, fake)]
+    files = [path.suffix.lower() in feature_files.SUFFIXES and not path.is_dir() for path in (real, fake)]
     if any(files) and not all(files):
         raise DataError(f"{real}, {fake}: one is a file of features, the other is not; give two folders or two files")
-    if size is not None and (size < 1 or all(files)):
-        raise HarnessError(f"size: got {size}; a positive number of pixels, for images only, is allowed")
+    if size is not None and (not 1 <= size <= LARGEST_SIDE or all(files)):
+        raise HarnessError(f"size: got {size}; 1 to {LARGEST_SIDE} pixels, for images only, are allowed")
+    if not 0 <= seed < 1 << 63:
+        raise HarnessError(f"seed: got {seed}; a whole number from 0 to 2^63 - 1 is needed")
     start: dict[str, Any] = {"real": str(real), "fake": str(fake)}
     if all(files):
         return start | _score_features(real, fake, metrics, seed, threads)
@@ -75,7 +78,7 @@ def score(
 
 
 def _score_features(real: Path, fake: Path, names: Sequence[str] | None, seed: int, threads: int) -> dict[str, Any]:
-    left, right = _features(real), _features(fake)
+    left, right = read_features(real), read_features(fake)
     if left.shape[1] != right.shape[1]:
         sizes = f"{left.shape[1]} and {right.shape[1]} features"
         raise DataError(f"{real}, {fake}: {sizes}; both must come from one extractor")
@@ -106,37 +109,6 @@ def _score_features(real: Path, fake: Path, names: Sequence[str] | None, seed: i
 
 def _family(function: str) -> Metric:
     return next(metric for metric in METRICS.values() if metric.function == function)
-
-
-def _features(file: Path) -> Tensor:
-    """Return features (N, d) from a .npy or .npz file; nothing in it is executed."""
-    if not file.is_file():
-        raise DataError(
-            f"{file}: no such file; a .npy or .npz file of features (N, d), or a folder of images, is needed"
-        )
-    try:
-        array = _array(file)
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
-        raise DataError(
-            f"{file}: numpy cannot read it ({error}); a table of numbers by numpy.save is needed"
-        ) from error
-    if array.ndim != 2 or 0 in array.shape or array.dtype.kind not in "fiu":
-        raise DataError(f"{file}: holds {array.dtype} of shape {array.shape}; numbers of shape (N, d) are needed")
-    bad = int((~np.isfinite(array)).any(axis=1).sum())
-    if bad:
-        raise DataError(f"{file}: {bad} of {len(array)} rows hold NaN or infinite values; all must be finite")
-    return torch.from_numpy(array.astype(np.float32 if array.dtype == np.float32 else np.float64))
-
-
-def _array(file: Path) -> np.ndarray[Any, Any]:
-    if file.suffix.lower() == ".npy":
-        array: np.ndarray[Any, Any] = np.load(file, allow_pickle=False)
-        return array
-    with file.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
-        names = stored.files
-        if "features" not in names and len(names) != 1:
-            raise DataError(f"{file}: holds {', '.join(names) or 'nothing'}; one array, or 'features', is needed")
-        return np.asarray(stored["features" if "features" in names else names[0]])
 
 
 def _score_images(

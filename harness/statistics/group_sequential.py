@@ -23,16 +23,23 @@ MIXTURE = 1.0
 """Prior variance of the standardised effect in the e-process (g in methods of Lai 1976)."""
 
 
+MOST_LOOKS, LAST_LOOK = 100, 1_000_000
+
+
 def check_looks(looks: Sequence[int]) -> tuple[int, ...]:
     """Return a schedule as a tuple.
 
     Raises:
-        DataError: It is empty, does not grow, or starts below two blocks.
+        DataError: It is empty, does not grow, starts below two blocks, or goes beyond `MOST_LOOKS` or `LAST_LOOK`.
     """
     schedule = tuple(int(look) for look in looks)
     grows = all(a < b for a, b in itertools.pairwise(schedule))
     if not schedule or schedule[0] < 2 or not grows or schedule != tuple(looks):
         raise DataError(f"looks: {list(looks)} found; growing whole numbers from 2 up are needed, such as 6, 9, 12")
+    if len(schedule) > MOST_LOOKS or schedule[-1] > LAST_LOOK:
+        raise DataError(
+            f"looks: {len(schedule)}, the last {schedule[-1]}; at most {MOST_LOOKS} up to block {LAST_LOOK} are allowed"
+        )
     return schedule
 
 
