@@ -21,7 +21,9 @@ DOOR = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
 class Settings(BaseModel):
     """A frozen group of settings; unknown keys are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid", use_attribute_docstrings=True, frozen=True, protected_namespaces=(), allow_inf_nan=False
+    )
 
 
 def _kind(value: Any) -> str | None:
@@ -56,6 +58,7 @@ class GlyphSettings(ImageSettings):
     """The same characters rendered from a source font and from target fonts."""
 
     kind: Literal["glyphs"] = "glyphs"
+    """`glyphs`: pairs rendered from font files."""
     source: Text = "DejaVuSans"
     """A font that matplotlib ships, by name, or the path of a TTF, OTF or TTC file (`file.ttc#1`: its second face)."""
     targets: Annotated[tuple[Text, ...], Field(min_length=1)] = ("DejaVuSerif",)
@@ -72,38 +75,50 @@ class ImagePairSettings(ImageSettings):
     """zi2zi's own formats: a folder of LABEL_NUMBER.jpg|png pairs side by side, or its packed .obj files."""
 
     kind: Literal["pairs"] = "pairs"
+    """`pairs`: source and target in one picture."""
     path: Text
     """A folder of pictures (left half target, right half source), or a folder or file of `train.obj` and `val.obj`."""
     holdout: Annotated[float, Strict(), Field(gt=0.0, lt=1.0)] = 0.1
+    """Share of the pictures kept out of training, on which every metric is computed."""
     augment: Literal["none", "zi2zi"] = "none"
+    """zi2zi's augmentation of training pairs: joint enlargement by up to 5 %, random crop, occasional blur."""
 
 
 class ImageFolderSettings(ImageSettings):
     """A tree of image files without pairs: CelebA's folder, or anything that ImageFolder reads."""
 
     kind: Literal["images"] = "images"
+    """`images`: a folder of pictures without sources."""
     path: Text
+    """The folder; pictures are found at any depth."""
     channels: Literal[1, 3] = 3
+    """1 for grey, 3 for colour."""
     image_size: Annotated[int, Strict(), Field(ge=4, le=1024)] = 64
+    """Height and width in pixels; a power of two. Pictures are resized and cropped in the middle."""
     limit: Count | None = None
     """Use only so many images, taken in the order of their content hashes."""
     augment: Literal["none", "flip"] = "none"
+    """`flip` mirrors each training image with probability one half."""
 
 
 class FaceSettings(ImageSettings):
     """The 100 real faces of scikit-image's `lfw_subset`, 25 x 25 grey: a DCGAN study with no download."""
 
     kind: Literal["faces"] = "faces"
+    """`faces`: those of scikit-image."""
     augment: Literal["none", "flip"] = "none"
+    """`flip` mirrors each training image with probability one half."""
 
 
 class CustomDataSettings(ImageSettings):
     """A user's own data set, `package.module:function`."""
 
     kind: Annotated[str, Field(pattern=DOOR)]
+    """The function that returns your data set, `package.module:function`."""
     options: dict[str, Any] = {}
     """Passed to the function as keyword arguments."""
     augment: Literal["none"] = "none"
+    """None but your own."""
 
 
 DataSettings = Annotated[
@@ -126,7 +141,9 @@ class InnermostSettings(Settings):
     """The innermost level of the U-Net (post 003)."""
 
     down_stride: Literal[1, 2] = 2
+    """Stride of the convolution onto the bottleneck."""
     up_stride: Literal[1, 2] = 2
+    """Stride of the transposed convolution from the bottleneck."""
     compensation: Literal["none", "interpolate", "upsample"] = "none"
     """How the map meets its skip when strides changed its size: not at all, bilinear, or upsample layer and conv."""
 
@@ -135,45 +152,63 @@ class UNetSettings(Settings):
     """zi2zi's U-Net with a style embedding at the bottleneck."""
 
     kind: Literal["unet"] = "unet"
+    """`unet`: redraws a source in a style."""
     channels: Count = 64
     """Channels of the outermost level; deeper levels have 2, 4, 8, 8 … times as many."""
     levels: Count | None = None
     """Number of down-samplings; as many as lead to a 1x1 bottleneck unless given."""
     style_channels: Count = 128
+    """Numbers that describe a style, put beside the code at the bottleneck."""
     norm: Norm = "batch"
+    """Where zi2zi has one: not on the outermost level, nor before the bottleneck; `layer` is over channels and space."""
     down_activation: Activation = "leaky_relu"
+    """Before each convolution on the way down; `leaky_relu` has slope 0.2."""
     up_activation: Activation = "relu"
+    """Before each convolution on the way up."""
     dropout: Share = 0.5
     """On the up path of the levels between the innermost and the one of 4 times the channels."""
     innermost: InnermostSettings = InnermostSettings()
+    """The level next to the bottleneck."""
     upsampling: Literal["transposed", "resize", "pixel_shuffle"] = "transposed"
+    """On the way up: transposed convolution, bilinear resizing and convolution, or convolution and pixel shuffle."""
     refine: Flag = False
     """A 3x3 convolution after each up-sampling."""
     skip_attention: Flag = False
     """An attention gate on each skip (Oktay 2018, arXiv:1804.03999)."""
     init: Init = "normal"
+    """Initial weights: N(0, 0.02) as DCGAN and zi2zi, He's normal (arXiv:1502.01852), or torch's own."""
 
 
 class DcganGeneratorSettings(Settings):
     """DCGAN's generator (Radford 2015, arXiv:1511.06434) as in post 004."""
 
     kind: Literal["dcgan"] = "dcgan"
+    """`dcgan`: draws images from latents."""
     channels: Count = 64
+    """Channels of the layer before the image; each layer before it has twice as many."""
     latent: Count = 100
+    """Numbers in a latent, drawn from N(0, 1)."""
     norm: Norm = "batch"
+    """Behind every layer but the last; `layer` is over channels and space together."""
     activation: Activation = "relu"
+    """Behind every layer but the last; `leaky_relu` has slope 0.2."""
     last_norm: Flag = False
     """A norm on the last layer too (claim 004-5 of docs/claims.md)."""
     init: Init = "normal"
+    """Initial weights: N(0, 0.02) as DCGAN and zi2zi, He's normal (arXiv:1502.01852), or torch's own."""
 
 
 class CustomNetworkSettings(Settings):
     """A user's own network, `package.module:function`."""
 
     kind: Annotated[str, Field(pattern=DOOR)]
+    """The function that returns your network, `package.module:function`."""
     options: dict[str, Any] = {}
+    """Passed to the function as keyword arguments; each can be an axis, such as `generator.options.width`."""
     latent: Count | None = None
+    """Numbers in the latent that your generator draws from; none unless given."""
     init: Init = "default"
+    """Initial weights of layers that the harness knows: torch's own, N(0, 0.02), or He's normal (arXiv:1502.01852)."""
 
 
 GeneratorSettings = Annotated[
@@ -190,6 +225,7 @@ class BlurSettings(Settings):
     position: Literal["none", "input", "hidden", "features", "output"] = "none"
     """On the input, after every hidden layer, on the last hidden map only, or on the map that the heads read."""
     kernel_size: Literal[1, 3, 5, 7, 9] = 5
+    """Width of the kernel in pixels; 1 does nothing."""
     sigma: Annotated[float, Strict(), Field(gt=0.0)] = 1.0
     """Standard deviation in pixels."""
     fade: Share = 0.0
@@ -209,23 +245,30 @@ class CommonDiscriminatorSettings(Settings):
     """What the built-in discriminators have in common."""
 
     channels: Count = 64
+    """Channels of the first layer; deeper layers have 2, 4, 8 times as many."""
     norm: Norm = "batch"
+    """Behind every hidden layer but the first; `layer` is over channels and space together."""
     activation: Activation = "leaky_relu"
+    """Behind every hidden layer; `leaky_relu` has slope 0.2."""
     spectral_norm: Literal["none", "unnormalised", "convs", "convs+heads"] = "none"
     """On no layer, on convolutions that no norm follows, on all of them, and on the linear heads too (Miyato 2018)."""
     blur: BlurSettings = BlurSettings()
+    """A fixed Gaussian blur inside the network."""
     init: Init = "normal"
+    """Initial weights: N(0, 0.02) as DCGAN and zi2zi, He's normal (arXiv:1502.01852), or torch's own."""
 
 
 class Zi2ziDiscriminatorSettings(CommonDiscriminatorSettings):
     """zi2zi's discriminator of (source, image): real or fake, and which style."""
 
     kind: Literal["zi2zi"] = "zi2zi"
+    """`zi2zi`: judges source and image together."""
     layers: Literal[3, 4] = 4
     """Hidden layers; the fourth keeps the size and is the one that post 000 drops."""
     final_channels: Count | None = None
     """Output channels of the last hidden layer; 8 times `channels` (4 times with 3 layers) unless given."""
     final_conv: FinalConvSettings = FinalConvSettings()
+    """The convolution between the last hidden map and the heads."""
     head: Literal["linear", "mean", "patch"] = "linear"
     """Linear heads on the flattened map; the mean of the map, judged as one; or each position of the map, judged by
     itself (Isola 2017, arXiv:1611.07004, section 3.2.2). Only linear heads can tell styles."""
@@ -239,6 +282,7 @@ class DcganDiscriminatorSettings(CommonDiscriminatorSettings):
     """DCGAN's discriminator as in post 004."""
 
     kind: Literal["dcgan"] = "dcgan"
+    """`dcgan`: judges the image alone."""
 
 
 DiscriminatorSettings = Annotated[
@@ -260,8 +304,11 @@ class LossSettings(Settings):
     """Weight of the generator's adversarial part. At 0 the discriminator is trained as ever but only watches; its style
     head still teaches through `category`."""
     l1: Annotated[float, Strict(), Field(ge=0.0)] = 100.0
+    """Weight of the mean absolute difference to the target; 100 is zi2zi's."""
     category: Annotated[float, Strict(), Field(ge=0.0)] = 1.0
+    """Weight of telling the style, in the losses of both networks; 1 is zi2zi's."""
     constant: Annotated[float, Strict(), Field(ge=0.0)] = 15.0
+    """Weight of the squared distance of the codes of source and result, zi2zi's constant loss; 15 is zi2zi's."""
     gradient_penalty: Annotated[float, Strict(), Field(ge=0.0)] = 10.0
     """Weight of WGAN-GP's penalty (Gulrajani 2017, arXiv:1704.00028)."""
     real_and_fake: Literal["separate", "joint", "concat"] = "separate"
@@ -272,7 +319,9 @@ class OptimizerSettings(Settings):
     """The optimiser of both networks."""
 
     kind: Literal["adam", "adamw", "sgd", "rmsprop"] = "adam"
+    """The rule of the update, torch's own."""
     lr: Annotated[float, Strict(), Field(gt=0.0)] = 2.0e-4
+    """First learning rate."""
     lr_discriminator: Annotated[float, Strict(), Field(gt=0.0)] | None = None
     """The discriminator's own; `lr` unless given."""
     betas: tuple[Share, Share] = (0.5, 0.999)
@@ -282,12 +331,14 @@ class OptimizerSettings(Settings):
     smoothing: Annotated[float, Strict(), Field(gt=0.0, lt=1.0)] = 0.99
     """Of `rmsprop`: decay of its mean of squared gradients."""
     weight_decay: Annotated[float, Strict(), Field(ge=0.0)] = 0.0
+    """Of all kinds; `adamw` takes it off the weights, the others add it to the gradient."""
 
 
 class ScheduleSettings(Settings):
     """The learning rate over the training."""
 
     kind: Literal["constant", "linear", "cosine", "halving"] = "constant"
+    """How the rate falls: not at all, along a line, along half a cosine, or by halves."""
     every: Annotated[float, Strict(), Field(gt=0.0, le=1.0)] = 0.2
     """Share of the training after which `halving` (zi2zi's) halves the rate, again and again."""
     floor: Share = 0.2
@@ -298,17 +349,25 @@ class TrainingSettings(Settings):
     """The loop."""
 
     steps: Count = 1000
+    """Steps of training; one is a discriminator's update or several, then a generator's or several."""
     batch_size: Annotated[int, Strict(), Field(ge=2)] = 16
+    """Items in a batch."""
     discriminator_steps: Count = 1
+    """Discriminator updates a step."""
     generator_steps: Count = 2
     """Generator updates a step; 2 is zi2zi's."""
     loss: LossSettings = LossSettings()
+    """What both networks minimise."""
     optimizer: OptimizerSettings = OptimizerSettings()
+    """How they are updated."""
     schedule: ScheduleSettings = ScheduleSettings()
+    """How the learning rate falls."""
     ema: Annotated[float, Strict(), Field(ge=0.0, lt=1.0)] = 0.0
     """Decay of the moving average of the generator's weights that is measured; 0 measures the weights themselves."""
     precision: Literal["float32", "bfloat16"] = "float32"
+    """Arithmetic of the forward and backward passes; weights stay in float32. `bfloat16` changes what is trained."""
     channels_last: Flag = True
+    """Memory layout of maps; changes rounding and speed, and nothing else."""
 
 
 class FailureSettings(Settings):
@@ -324,10 +383,15 @@ class TrialSettings(Settings):
     """All that one trial is a function of, beside its block and the data."""
 
     data: DataSettings = GlyphSettings()
+    """What is learned from, and what is held out."""
     generator: GeneratorSettings = UNetSettings()
+    """The network that makes images."""
     discriminator: DiscriminatorSettings = Zi2ziDiscriminatorSettings()
+    """The network that judges them."""
     training: TrainingSettings = TrainingSettings()
+    """The loop: length, losses, optimiser."""
     failures: FailureSettings = FailureSettings()
+    """When a trial counts as diverged or collapsed."""
 
     @property
     def latent(self) -> int | None:

@@ -25,6 +25,7 @@ class LookSchedule(Settings):
     """Blocks are added up to each look in turn, until every contrast is decided."""
 
     looks: Annotated[tuple[Count, ...], Field(min_length=1)]
+    """Numbers of blocks after which the study is judged, increasing."""
     beyond: Annotated[int, Strict(), Field(ge=0)] = 0
     """Blocks after the last look for contrasts still open, judged by a rule that holds at any number of blocks."""
 
@@ -40,6 +41,7 @@ class DesignSettings(Settings):
     """Which arms there are and how many blocks of them."""
 
     kind: Literal["one_factor", "factorial", "fractional"] = "one_factor"
+    """Each level against the baseline; all combinations of levels; or a fraction of those, of two-level axes."""
     blocks: Annotated[
         Annotated[Count, Tag("number")] | Annotated[LookSchedule, Tag("schedule")],
         Discriminator(lambda given: "schedule" if isinstance(given, (dict, LookSchedule)) else "number"),
@@ -78,9 +80,11 @@ class MeasureSettings(Settings):
     at: Annotated[tuple[Count | Text, ...], Field(min_length=1)] = ("33%", "67%", "100%")
     """Steps, or percent of the training; the last is the horizon at which arms are compared."""
     primary: Text = "fid_efficientnet"
+    """The metric that the verdict is about."""
     margin: Annotated[float, Field(gt=0.0)] | Text = "10%"
     """The smallest difference that matters, absolute, or in percent of the baseline."""
     also: tuple[Text, ...] = ("ssim", "l1")
+    """Further metrics, exploratory."""
     images: Annotated[int, Field(ge=2)] = 512
     """At most so many held-out items (or samples) are measured; the same ones for all arms and blocks."""
     signals: Annotated[int, Field(ge=1)] = 100
@@ -126,6 +130,7 @@ class Claim(Settings):
     """A statement that the study settles."""
 
     id: Text
+    """A short name; those of the shipped studies are in docs/claims.md."""
     quote: Text
     """In the words of whoever made it."""
     arm: Text
@@ -170,9 +175,11 @@ class Study(TrialSettings):
     study: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
     """Its name, and the name of its folder of results."""
     question: Text = ""
+    """In words; the heading of the report."""
     preset: PresetName | None = None
     """A recipe that is laid under the settings of this file: `zi2zi` is that of zi2zi-pytorch, at 256 pixels."""
     claims: tuple[Claim, ...] = ()
+    """Statements that the study settles."""
     axes: dict[Axis, list[Level] | dict[str, Level]] = Field(default={})
     """Dotted settings and their levels: a list, or a mapping from level names to values."""
     baseline: dict[Axis, Level] = Field(default={})
@@ -182,9 +189,13 @@ class Study(TrialSettings):
     train_no_ops: Flag = False
     """Train arms that are proved to be no-ops all the same, as controls."""
     design: DesignSettings = DesignSettings()
+    """Which arms there are, and how many blocks of them."""
     measure: MeasureSettings = MeasureSettings()
+    """Metrics, the steps at which they are taken, and the margin."""
     budget: BudgetSettings = BudgetSettings()
+    """What the study may cost."""
     runner: RunnerSettings = RunnerSettings()
+    """How trials are carried out; changes no number."""
 
     @model_validator(mode="before")
     @classmethod
