@@ -319,6 +319,32 @@ def schema() -> None:
     _document(Study.model_json_schema())
 
 
+@app.command()
+def explain(
+    setting: Annotated[
+        str | None, typer.Argument(metavar="SETTING", help="A dotted setting, e.g. discriminator.blur.sigma.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """What a setting is: meaning, values, range and default; without a setting, those at the top of a study file."""
+    import dataclasses
+
+    from harness.study.explain import explain as explain_setting
+    from harness.study.explain import render_explanation, render_settings, settings
+
+    console = _console(as_json=as_json)
+    if setting is None:
+        listed = settings()
+        console.print(render_settings(listed), markup=False, highlight=False)
+        document: object = [{"setting": name, "meaning": meaning} for name, meaning in listed.items()]
+    else:
+        found = explain_setting(setting)
+        console.print(render_explanation(found), markup=False, highlight=False)
+        document = [dataclasses.asdict(one) for one in found]
+    if as_json:
+        _document(document)
+
+
 def main(arguments: list[str] | None = None, *, exit_with: Callable[[int], Any] = sys.exit) -> None:
     """Run the command line: a user's mistake is a message and exit code 2, a defect of ours 70; no tracebacks."""
     try:

@@ -160,7 +160,7 @@ class UNetSettings(Settings):
     style_channels: Count = 128
     """Numbers that describe a style, put beside the code at the bottleneck."""
     norm: Norm = "batch"
-    """Where zi2zi has one: not on the outermost level, nor before the bottleneck; `layer` is over channels and space."""
+    """Where zi2zi has one: not on the outermost level, nor before the bottleneck; `layer` is over all channels."""
     down_activation: Activation = "leaky_relu"
     """Before each convolution on the way down; `leaky_relu` has slope 0.2."""
     up_activation: Activation = "relu"
@@ -325,7 +325,7 @@ class OptimizerSettings(Settings):
     lr_discriminator: Annotated[float, Strict(), Field(gt=0.0)] | None = None
     """The discriminator's own; `lr` unless given."""
     betas: tuple[Share, Share] = (0.5, 0.999)
-    """Of `adam` and `adamw`."""
+    """Of `adam` and `adamw`: decay of their means of gradients and of squared gradients."""
     momentum: Annotated[float, Strict(), Field(ge=0.0, lt=1.0)] = 0.0
     """Of `sgd` and `rmsprop`."""
     smoothing: Annotated[float, Strict(), Field(gt=0.0, lt=1.0)] = 0.99

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from harness.cli import main
+from harness.errors import HarnessError
+from harness.study.explain import explain, render_explanation, settings
+from harness.study.reading import setting_paths
+from harness.study.study import Study
+
+
+def test_every_property_of_the_schema_has_a_description() -> None:
+    schema = Study.model_json_schema()
+    groups = {"Study": schema, **schema["$defs"]}
+    properties = {f"{g}.{name}": node for g, group in groups.items() for name, node in group["properties"].items()}
+    assert len(properties) > 150
+    assert not [name for name, node in properties.items() if len(node.get("description", "")) < 8]
+
+
+def test_every_setting_is_explained_with_its_values_and_default() -> None:
+    for path in sorted(setting_paths(Study)):
+        for one in explain(path):
+            assert one.meaning, path
+            assert "anything" not in one.values or path.startswith("axes"), path
+            assert one.settings or one.required or one.default is not None or "null" in one.values, path
+
+
+def test_a_setting_is_shown_with_meaning_range_default_and_how_to_vary_it() -> None:
+    text = render_explanation(explain("discriminator.blur.sigma"))
+    assert text.splitlines()[:5] == [
+        "discriminator.blur.sigma",
+        "  Standard deviation in pixels.",
+        "  where    discriminator.kind is zi2zi or dcgan",
+        "  values   a number above 0",
+        "  default  1.0",
+    ]
+    assert "axes: {discriminator.blur.sigma:" in text
+    assert "axes:" not in render_explanation(explain("runner.gpus"))
+
+
+def test_a_setting_that_differs_by_kind_is_explained_for_each() -> None:
+    pairs, folder = explain("data.path")
+    assert (pairs.kinds, folder.kinds) == ({"data.kind": ("pairs",)}, {"data.kind": ("images",)})
+    assert pairs.meaning != folder.meaning
+    assert pairs.required
+
+
+def test_a_group_lists_what_is_in_it() -> None:
+    (blur,) = explain("discriminator.blur")
+    assert list(blur.settings) == ["position", "kernel_size", "sigma", "fade"]
+    blocks = render_explanation(explain("design.blocks"))
+    assert "looks" in blocks
+    assert "values   a whole number from 1 or a group of settings" in blocks
+    assert list(settings())[:2] == ["data", "generator"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "near"), [("discriminator.blur.sigmaa", "discriminator.blur.sigma"), ("mesure.margin", "measure.margin")]
+)
+def test_an_unknown_setting_names_the_nearest(typed: str, near: str) -> None:
+    with pytest.raises(HarnessError, match=f"no setting '{typed}'; did you mean '{near}'"):
+        explain(typed)
+
+
+def test_the_command_prints_it_for_people_and_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["explain", "training.loss.l1", "--json"])
+    printed = capsys.readouterr()
+    (document,) = json.loads(printed.out)
+    assert (document["setting"], document["default"]) == ("training.loss.l1", 100.0)
+    assert "values   a number from 0" in printed.err
+    with pytest.raises(SystemExit, match="0"):
+        main(["explain"])
+    assert "measure" in capsys.readouterr().out
