@@ -73,6 +73,35 @@ def render_settings(listed: Mapping[str, str], indent: str = "") -> str:
     )
 
 
+def reference() -> str:
+    """Return all settings as the page docs/settings.md, a table for each setting at the top of a study file."""
+    parts = [REFERENCE]
+    for name, meaning in settings().items():
+        paths = sorted(path for path in setting_paths(Study) if path == name or path.startswith(f"{name}."))
+        rows = [_row(one) for path in paths for one in explain(path) if one.values != GROUP]
+        table = "\n".join(["| setting | values | default | meaning |", "| --- | --- | --- | --- |", *rows])
+        parts.append(f"## {name}\n\n{meaning}\n\n{table}")
+    return "\n\n".join(parts) + "\n"
+
+
+REFERENCE = """# All settings
+
+Made from the code; `python -m harness explain SETTING` prints one of them. Settings below `data`, `generator`,
+`discriminator`, `training` and `failures` can be axes. Kinds that have a setting stand behind it in brackets. To make
+this page anew:
+
+```sh
+python -c "from harness.study.explain import reference; print(reference(), end='')" > docs/settings.md
+```"""
+
+
+def _row(one: Explanation) -> str:
+    kinds = "; ".join(", ".join(names) for names in one.kinds.values())
+    default = "" if one.required else f"`{_shown(one.default)}`"
+    cells = (f"`{one.setting}`{f' ({kinds})' if kinds else ''}", one.values, default, one.meaning)
+    return f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |"
+
+
 def _lines(one: Explanation) -> Iterator[str]:
     yield one.setting
     yield f"  {one.meaning}"
@@ -199,7 +228,8 @@ def _of_type(node: Node, name: str) -> str:
     if ":" in node.get("pattern", ""):
         return f"text, {OWN}"
     bounds = [words.format(f"{node[bound]:g}") for bound, words in BOUNDS if bound in node]
-    return " ".join([WORDS.get(name, name), *bounds])
+    joint = " " if bounds and bounds[-1].startswith("to ") else " and "
+    return " ".join([WORDS.get(name, name), joint.join(bounds)]).rstrip()
 
 
 def _shown(value: Any) -> str:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.study.reading import read_study
+from harness.metrics.catalogue import METRICS
+from harness.study.explain import reference
+from harness.study.reading import read_study, setting_paths
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -108,3 +110,31 @@ def test_the_page_of_claims_says_which_studies_ask_what() -> None:
         (name, id_) for id_, where in rows for name in re.findall(r"\w+", where.split(";")[0]) if name in studies
     }
     assert by_page == by_study
+
+
+def test_the_reference_of_settings_is_what_the_code_says() -> None:
+    assert text(ROOT / "docs" / "settings.md") == reference(), "make it anew: its first lines say how"
+
+
+def test_the_page_of_metrics_has_each_metric_with_the_catalogues_words() -> None:
+    table = text(ROOT / "docs" / "metrics.md").split("\n## ")[1]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines() if line.startswith("| `")]
+    described = {row[0].strip("`"): (row[1], row[2], row[-1]) for row in rows}
+    assert described == {
+        f"{name.rpartition('_')[0]}_…" if m.features and name.endswith(f"_{m.features}") else name: (
+            m.better,
+            m.unit,
+            m.note,
+        )
+        for name, m in METRICS.items()
+    }
+
+
+def test_the_page_of_axes_names_settings_that_there_are() -> None:
+    rows = re.findall(
+        r"^\| (`[^|]*`) \|", text(ROOT / "docs" / "axes.md").split("## What `plan` says")[0], re.MULTILINE
+    )
+    names = {name for row in rows for name in re.findall(r"`([\w.]+)`", row)}
+    ends = {path.partition(".")[2] for path in setting_paths()}
+    assert len(names) > 40
+    assert names <= ends
