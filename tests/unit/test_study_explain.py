@@ -57,7 +57,8 @@ def test_a_group_lists_what_is_in_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "near"), [("discriminator.blur.sigmaa", "discriminator.blur.sigma"), ("measure.margins", "measure.margin")]
+    ("typed", "near"),
+    [("discriminator.blur.sigmaa", "discriminator.blur.sigma"), ("measure.margins", "measure.margin")],
 )
 def test_an_unknown_setting_names_the_nearest(typed: str, near: str) -> None:
     with pytest.raises(HarnessError, match=f"no setting '{typed}'; did you mean '{near}'"):
