@@ -224,9 +224,8 @@ def _facts(arms: Sequence[ArmFindings]) -> tuple[Fact, ...]:
     width = shrinking(baseline.size)
     return facts(
         [
-            Inspected(findings.arm.name, s, shrunk(s, width), findings.shape, findings.pair, findings.size)
-            for findings in arms
-            if findings.invalid is None and findings.pair is not None and findings.size is not None
-            for s in (findings.arm.settings,)
+            Inspected(x.arm.name, x.arm.settings, shrunk(x.arm.settings, width), x.shape, x.pair, x.size, x.data)
+            for x in arms
+            if x.invalid is None and x.pair is not None and x.size is not None
         ]
     )

@@ -7,7 +7,9 @@ from typing import Any
 
 import fakes
 import pytest
+import torch
 
+from harness.data import Dataset
 from harness.models import build_pair
 from harness.models.cost import conditions_for, cost
 from harness.preflight.facts.fact import Fact, Inspected
@@ -16,15 +18,23 @@ from harness.preflight.small_networks import Shape, shrinking, shrunk
 from harness.study.settings import TrialSettings
 from harness.study.study import put
 
+DATA = fakes.dataset()
+SMALLER = Dataset.of(fakes.split(20, seed=1), DATA.heldout, DATA.styles)
 
-def inspected(*changes: Mapping[str, Any], base: TrialSettings | None = None, reduce: bool = False) -> list[Inspected]:
+
+def inspected(
+    *changes: Mapping[str, Any],
+    base: TrialSettings | None = None,
+    reduce: bool = False,
+    data: Dataset | None = None,
+) -> list[Inspected]:
     """Return arms that differ from small settings by dotted changes."""
     found = []
     for number, change in enumerate(changes):
-        data = (base or fakes.settings()).model_dump()
+        given = (base or fakes.settings()).model_dump()
         for path, value in change.items():
-            put(data, path, value)
-        s = TrialSettings.model_validate(data)
+            put(given, path, value)
+        s = TrialSettings.model_validate(given)
         paired = s.generator.kind == "unet"
         pair = build_pair(s, styles=fakes.STYLES, block="0")
         latent = s.latent
@@ -33,7 +43,7 @@ def inspected(*changes: Mapping[str, Any], base: TrialSettings | None = None, re
         )
         size = cost(pair, conditions)
         small = shrunk(s, shrinking(size)) if reduce else s
-        found.append(Inspected(f"arm{number}", s, small, Shape(fakes.STYLES, paired), pair, size))
+        found.append(Inspected(f"arm{number}", s, small, Shape(fakes.STYLES, paired), pair, size, data or DATA))
     return found
 
 
@@ -178,3 +188,32 @@ def test_dcgans_first_layer_makes_four_by_four_of_a_point_and_dense_layers_would
 
 def test_only_the_settings_in_which_arms_differ_are_spoken_of() -> None:
     assert facts(inspected({}, {"training.optimizer.lr": 1e-3})) == ()
+
+
+def test_what_an_axis_leaves_unmatched_is_said_with_what_was_counted() -> None:
+    found = facts(inspected({}, {"training.batch_size": 6}, {"training.discriminator_steps": 2}))
+    assert (
+        "in batches of 6 and 4: after the first 4 the same item comes at another step"
+        in about(found, "one order").finding
+    )
+    batches = about(found, "at 0 of 3 steps")
+    assert batches.finding.startswith("not matched: the generator learns from the last of 2 batches a step")
+    wide = {"training.batch_size": 6, "training.discriminator_steps": 2}
+    assert not [fact for fact in facts(inspected({}, wide)) if "learns from" in fact.finding]
+
+
+def test_the_weights_used_at_the_start_under_spectral_norm_are_said_as_multiples_of_the_baselines() -> None:
+    arms = inspected({}, {"discriminator.spectral_norm": "convs"})
+    ratios = about(facts(arms), "the same initial weights but use others").figures
+    assert set(ratios) == {"convs.conv1", "convs.conv2", "convs.conv3", "convs.conv4", "final"}
+    used, learnt = (arm.pair.discriminator.convs["conv1"].weight for arm in reversed(arms))  # type: ignore[index, union-attr]
+    assert ratios["convs.conv1"] == pytest.approx((used / learnt).mean().item(), rel=1e-3)
+    assert ratios["convs.conv1"] == pytest.approx(1 / torch.linalg.matrix_norm(learnt.flatten(1), 2).item(), rel=0.05)
+
+
+def test_items_of_another_data_set_that_come_at_another_place_are_counted() -> None:
+    first, second = inspected({}), inspected({"data.holdout": 0.4}, data=SMALLER)
+    fact = about(facts([*first, *second]), "in another order")
+    assert "it trains on 20 items, the baseline on 24" in fact.finding
+    assert fact.figures["items"] == 20
+    assert fact.figures["equal"] < 10

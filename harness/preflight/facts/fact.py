@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from harness.data import Dataset
 from harness.models import NetworkPair
 from harness.models.cost import NetworkCost
 from harness.preflight.small_networks import Shape
@@ -34,3 +35,4 @@ class Inspected:
     pair: NetworkPair
     """At its real size; shared between arms, and never to be changed."""
     size: NetworkCost
+    data: Dataset

@@ -12,6 +12,7 @@ from harness.preflight.facts.fact import Fact, Inspected
 from harness.preflight.facts.losses import batch_facts, saturation_facts
 from harness.preflight.facts.spectral import spectral_facts
 from harness.preflight.facts.stride import stride_facts
+from harness.preflight.facts.unmatched import unmatched_facts
 from harness.preflight.settings_read import changed_settings, own_parts
 from harness.study.settings import (
     CommonDiscriminatorSettings,
@@ -64,6 +65,11 @@ TOPICS = (
     Topic(("training.loss.kind",), _any, saturation_facts),
     Topic(("training.loss.real_and_fake",), _built_in, batch_facts),
     Topic((), _dcgan, dcgan_facts),
+    Topic(
+        ("data.", "training.batch_size", "training.discriminator_steps", "discriminator.spectral_norm"),
+        _any,
+        unmatched_facts,
+    ),
 )
 
 
