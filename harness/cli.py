@@ -129,11 +129,11 @@ def _shard(text: str | None) -> Any:
 
 
 def _print_findings(findings: StudyVerdicts, console: Console) -> None:
-    from harness.terminal.summary import arm_table, headline, lines
+    from harness.terminal.summary import heading, lines, means_table
 
     console.print()
-    console.print(headline(findings), markup=False, highlight=False)
-    console.print(arm_table(findings))
+    console.print(heading(findings), markup=False, highlight=False)
+    console.print(means_table(findings))
     for line in lines(findings):
         console.print(line, markup=False, highlight=False)
 

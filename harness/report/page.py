@@ -29,7 +29,7 @@ def page(findings: StudyVerdicts, sections: Sequence[Section]) -> str:
         "title": study.question or study.study,
         "name": study.results_name,
         "metric": study.measure.primary,
-        "horizon": study.measure.steps(study.training.steps)[-1],
+        "horizon": study.horizon,
         "done": findings.trials_done,
         "planned": findings.trials_planned,
         "sound": findings.sound,

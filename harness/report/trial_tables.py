@@ -38,7 +38,6 @@ def arm_table(findings: StudyVerdicts) -> Table | None:
     """Return each arm: levels, size, cost, matching, statuses and its mean of the primary metric."""
     study, trials = findings.study, findings.tables.trials
     primary = metric_named(study.measure.primary)
-    horizon = study.measure.steps(study.training.steps)[-1]
     columns: tuple[Column[_ArmTrials], ...] = (
         Column("arm", lambda row: row.arm.name, words=True),
         *(_level(axis, name) for axis, name in short_names(study.axes).items()),
@@ -56,10 +55,10 @@ def arm_table(findings: StudyVerdicts) -> Table | None:
     return table(
         "arms",
         "Arms",
-        f"Controls come last. {primary.name} ({primary.unit}, {primary.better} is better) at step {horizon}: mean ± "
-        "standard deviation over blocks. G is the generator, D the discriminator; multiply-adds of one image's forward "
-        "pass; time of a training step and peak memory: medians. Matched: share of initial parameters bit-equal to the "
-        "baseline's.",
+        f"Controls come last. {primary.name} ({primary.unit}, {primary.better} is better) at step {study.horizon}: "
+        "mean ± standard deviation over blocks. G is the generator, D the discriminator; multiply-adds of one "
+        "image's forward pass; time of a training step and peak memory: medians. Matched: share of initial "
+        "parameters bit-equal to the baseline's.",
         columns,
         (_ArmTrials(arm, trials[trials["arm"] == arm.name]) for arm in findings.arms),
     )
@@ -142,7 +141,6 @@ class _Measured(NamedTuple):
 def floor_table(findings: StudyVerdicts) -> Table | None:
     """Return, beside each metric that has one, its floor: real images against other real images; None without any."""
     study = findings.study
-    horizon = study.measure.steps(study.training.steps)[-1]
     columns: tuple[Column[_Measured], ...] = (
         Column("metric", lambda m: m.metric, words=True),
         Column("arm", lambda m: m.arm, words=True),
@@ -155,23 +153,23 @@ def floor_table(findings: StudyVerdicts) -> Table | None:
         Column("evaluation noise", lambda m: short(_median(m.rows, "evaluation_sd")), optional=True),
         Column("standard error", lambda m: short(_median(m.rows, "standard_error")), optional=True),
     )
-    measured = tuple(_measured(findings, horizon))
+    measured = tuple(_measured(findings))
     units = "; ".join(f"{name}: {metric_named(name).unit}" for name in dict.fromkeys(m.metric for m in measured))
     return table(
         "floors",
         "Distances beside their floors",
-        f"At step {horizon}. Floor: the same metric of real images against other real images at the same count, the "
-        "best that can be hoped for. Bias: first-order bias at these counts; evaluation noise: spread over resamples "
-        f"of the measured items. {units}.",
+        f"At step {study.horizon}. Floor: the same metric of real images against other real images at the same "
+        "count, the best that can be hoped for. Bias: first-order bias at these counts; evaluation noise: spread "
+        f"over resamples of the measured items. {units}.",
         columns,
         measured,
     )
 
 
-def _measured(findings: StudyVerdicts, horizon: int) -> Iterator[_Measured]:
+def _measured(findings: StudyVerdicts) -> Iterator[_Measured]:
     """Yield the metrics that have a floor, arm by arm in the order of the study."""
     rows, trials = findings.tables.measurements, findings.tables.trials
-    at = rows[(rows["step"] == horizon) & rows["floor"].notna() & rows["value"].notna()]
+    at = rows[(rows["step"] == findings.study.horizon) & rows["floor"].notna() & rows["value"].notna()]
     if not len(at):
         return
     at = at.merge(trials[["trial_id", "arm"]], on="trial_id")

@@ -77,7 +77,7 @@ def document(findings: StudyVerdicts) -> dict[str, Any]:
         "trials_planned": findings.trials_planned,
         **primary,
         "unit": metric.unit,
-        "horizon": study.measure.steps(study.training.steps)[-1],
+        "horizon": study.horizon,
         "notes": [*findings.notes, *primary["notes"]],
         "effects": [] if findings.effects is None else findings.effects.to_dict()["effects"],
         "arms": [plain(arm) for arm in findings.arms],

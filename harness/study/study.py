@@ -210,6 +210,11 @@ class Study(TrialSettings):
             raise ValueError(f"measure.at: {beyond[0]} lies beyond the training's {self.training.steps} steps")
         return self
 
+    @property
+    def horizon(self) -> int:
+        """The step at which arms are compared: the last that is measured."""
+        return self.measure.steps(self.training.steps)[-1]
+
     def levels(self, axis: Axis) -> dict[str, Level]:
         """Return an axis's levels by name, the baseline's first."""
         given = self.axes[axis]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 ARROWS = {"lower": "↓", "higher": "↑"}
 
 
-def headline(findings: StudyVerdicts) -> str:
+def heading(findings: StudyVerdicts) -> str:
     """Return the question, and how many trials came to what."""
     counts = Counter[str]()
     for arm in findings.arms:
@@ -55,16 +55,15 @@ def lines(findings: StudyVerdicts) -> Iterator[str]:
         yield f"note: {note}"
 
 
-def arm_table(findings: StudyVerdicts) -> Table:
+def means_table(findings: StudyVerdicts) -> Table:
     """Return a table of arms: blocks, the mean and spread of each metric, and what it costs."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
     metrics = findings.study.measure.metrics
-    horizon = findings.study.measure.steps(findings.study.training.steps)[-1]
     table = Table(
         box=SIMPLE_HEAD,
-        title=f"mean ± sd over blocks at step {horizon}; ↓ lower is better, ↑ higher is better",
+        title=f"mean ± sd over blocks at step {findings.study.horizon}; ↓ lower is better, ↑ higher is better",
         title_justify="left",
         title_style="dim",
     )
