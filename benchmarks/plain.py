@@ -68,7 +68,7 @@ def train_and_measure(
     torch.manual_seed(block)
     data = load(settings.data, cache)
     networks = build_pair(settings, styles=len(data.styles), block=str(block)).networks()
-    items = measured_items(data, asked.images, None)
+    items = measured_items(data, asked, None)
     steps, found = settings.training.steps, {}
     for step, _ in zip(range(1, steps + 1), loop(settings, data, networks), strict=False):
         if step in asked.steps(steps):

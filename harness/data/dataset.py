@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+
+from harness.errors import DataError
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,11 +41,62 @@ class Dataset:
     """sha256 of pixels, styles, labels and split, as 64 hex digits; knows no path, no machine and no order of files."""
     notes: tuple[str, ...] = ()
     """Sentences for people: what was dropped, and why."""
+    whole_hash: str = ""
+    """The hash of the whole, where this has a part of its training items; empty where it is whole."""
 
     @classmethod
     def of(cls, train: Split, heldout: Split, styles: tuple[str, ...], notes: tuple[str, ...] = ()) -> Dataset:
         """Return the data set of two splits, with its hash."""
         return cls(train, heldout, styles, content_hash(train, heldout, styles), notes)
+
+    @property
+    def draws(self) -> str:
+        """Key of the streams that choose what is measured: that of the whole, so that it is the same for its parts."""
+        return self.whole_hash or self.hash
+
+    def limited(self, items: int | None) -> Dataset:
+        """Return the data set with at most so many training items; held-out items are the same.
+
+        Items are taken in the order of the hashes of their sources (of their targets, without sources), so all styles
+        of a character come together, and the items of a smaller limit are among those of a larger one.
+
+        Raises:
+            DataError: A style is left without a training item.
+        """
+        if items is None or items >= len(self.train):
+            return self
+        split = self.train
+        keys = [
+            (_sha256(target if source is None else source), _sha256(target))
+            for target, source in zip(
+                split.target, [None] * len(split) if split.source is None else split.source, strict=True
+            )
+        ]
+        chosen = torch.tensor(sorted(sorted(range(len(split)), key=keys.__getitem__)[:items]))
+        part = Split(
+            split.target[chosen],
+            None if split.source is None else split.source[chosen],
+            split.style[chosen],
+            tuple(split.labels[i] for i in chosen.tolist()),
+        )
+        gone = sorted(set(split.style.tolist()) - set(part.style.tolist()))
+        if gone:
+            names = ", ".join(self.styles[style] for style in gone)
+            raise DataError(f"data.limit: {items} items leave none of {names} to train on; take more")
+        note = f"{items} of {len(split)} training items are used (data.limit); what is held out stays."
+        limited = Dataset.of(part, self.heldout, self.styles, (*self.notes, note))
+        return replace(limited, whole_hash=self.hash)
+
+    def same_heldout(self, other: Dataset) -> bool:
+        """Return whether two data sets hold out the same items in the same order."""
+        a, b = self.heldout, other.heldout
+        return (
+            a.labels == b.labels
+            and torch.equal(a.target, b.target)
+            and torch.equal(a.style, b.style)
+            and (a.source is None) == (b.source is None)
+            and (a.source is None or b.source is None or torch.equal(a.source, b.source))
+        )
 
     @property
     def paired(self) -> bool:
@@ -59,6 +112,10 @@ class Dataset:
     def image_size(self) -> int:
         """Height and width in pixels."""
         return int(self.train.target.shape[2])
+
+
+def _sha256(image: Tensor) -> bytes:
+    return hashlib.sha256(image.contiguous().numpy().data).digest()
 
 
 def content_hash(train: Split, heldout: Split, styles: tuple[str, ...]) -> str:

@@ -33,16 +33,17 @@ def load(settings: DataSettings, cache: Path | None = None) -> Dataset:
         HarnessError: Something in the settings, fonts, files or folders is missing, broken or too little.
     """
     match settings:
-        case GlyphSettings():
-            return load_glyphs(settings, cache)
-        case ImagePairSettings():
-            return load_pairs(settings, cache)
         case ImageFolderSettings():
             return load_images(settings, cache)
+        case GlyphSettings():
+            whole = load_glyphs(settings, cache)
+        case ImagePairSettings():
+            whole = load_pairs(settings, cache)
         case FaceSettings():
-            return load_faces(settings)
+            whole = load_faces(settings)
         case CustomDataSettings():
-            return load_custom(settings)
+            whole = load_custom(settings)
+    return whole.limited(settings.limit)
 
 
 def load_custom(settings: CustomDataSettings) -> Dataset:

@@ -110,6 +110,11 @@ def _with_data(arms: Sequence[Arm], cache: Path | None) -> list[tuple[Arm, Datas
         key = arm.settings.data.model_dump_json()
         if key not in loaded:
             loaded[key] = load(arm.settings.data, cache)
+            if not loaded[key].same_heldout(loaded[arms[0].settings.data.model_dump_json()]):
+                raise HarnessError(
+                    f"arm {arm.name}: its data holds out other images than the baseline's, and arms can only be "
+                    "compared on the same ones; hold the same items out whatever the options"
+                )
         pairs.append((arm, loaded[key]))
     return pairs
 

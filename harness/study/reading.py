@@ -73,12 +73,16 @@ Problem = tuple[tuple[str | int, ...], str]
 
 def _refused_metrics(study: Study) -> Iterable[Problem]:
     """Yield the metrics that the data cannot have."""
-    kind = study.data.kind
-    if ":" in kind:
+    data = study.data
+    if data.PAIRED is None:
         return
+    if study.measure.generated is not None and data.PAIRED:
+        yield (
+            ("measure", "generated"),
+            "each held-out pair gives one generated image; leave it out, and set measure.images and data.holdout",
+        )
     for name in study.measure.metrics:
-        paired = kind in ("glyphs", "pairs")
-        reason = refusal(metric_named(name), paired=paired, characters=kind == "glyphs")
+        reason = refusal(metric_named(name), paired=data.PAIRED, characters=data.CHARACTERS)
         if reason:
             yield ("measure", "primary" if name == study.measure.primary else "also"), reason
 
@@ -113,6 +117,12 @@ def _axis_problems(study: Study) -> Iterable[Problem]:
                 where = names[position] if isinstance(given, dict) else position
                 for _, message in _problems(error, TrialSettings):
                     yield ("axes", axis, where), f"{level_name(level)} is not a level: {message}"
+        if axis.split(".")[0] == "data" and _moves_heldout(study, axis, levels):
+            yield (
+                ("axes", axis),
+                "its levels hold out different images, and arms can only be compared on the same ones; data.augment "
+                "and data.limit (fewer items to train on, the same held out) can vary",
+            )
         if axis in study.baseline:
             first = study.baseline[axis]
             if first not in names and level_name(first) not in names:
@@ -123,6 +133,18 @@ def _axis_problems(study: Study) -> Iterable[Problem]:
     for axis in study.baseline:
         if axis not in study.axes:
             yield ("baseline", axis), f"is no axis of the study{did_you_mean(axis, study.axes)}"
+
+
+def _moves_heldout(study: Study, axis: str, levels: Iterable[Any]) -> bool:
+    """Return whether the levels of an axis of the data change the images that are measured."""
+    measured = set()
+    for level in levels:
+        try:
+            data = study.trial_settings({axis: level}).data
+        except ValidationError:
+            return False
+        measured.add(data.model_dump_json(exclude=set(data.TRAINED_ON)))
+    return len(measured) > 1
 
 
 def _problems(error: ValidationError, model: type[Settings]) -> list[Problem]:
@@ -161,25 +183,16 @@ def _problems(error: ValidationError, model: type[Settings]) -> list[Problem]:
 def _is_tag(part: str | int) -> bool:
     """Tell a tag that pydantic puts into the place of an error from a key of the file."""
     return isinstance(part, str) and (
-        part in _TAGS or bool(re.match(r"^(constrained|function|tuple|literal|Looks|nullable)", part))
+        part in _tags() or bool(re.match(r"^(constrained|function|tuple|literal|Looks|nullable)", part))
     )
 
 
-_TAGS = {
-    "glyphs",
-    "pairs",
-    "images",
-    "faces",
-    "custom",
-    "unet",
-    "dcgan",
-    "zi2zi",
-    "number",
-    "schedule",
-    "int",
-    "float",
-    "str",
-}
+@functools.cache
+def _tags() -> frozenset[str]:
+    """Return the kinds of all groups, as their settings classes name them, and the names of other alternatives."""
+    definitions = TypeAdapter(TrialSettings).json_schema()["$defs"].values()
+    kinds = {group["properties"]["kind"].get("const") for group in definitions if "kind" in group["properties"]}
+    return frozenset({*(kind for kind in kinds if kind), "custom", "number", "schedule", "int", "float", "str"})
 
 
 def _expected(message: str) -> str:

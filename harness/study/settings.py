@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Strict, Tag, field_validator
 
@@ -44,6 +44,16 @@ class ImageSettings(Settings):
     """1 for grey, 3 for colour."""
     holdout: Annotated[float, Strict(), Field(gt=0.0, lt=1.0)] = 0.2
     """Share kept out of training, on which every metric is computed."""
+    limit: Count | None = None
+    """Train on only so many items, character by character in the order of their content hashes, so that fewer are
+    always among more; what is held out stays as it is."""
+
+    PAIRED: ClassVar[bool | None] = False
+    """Whether each image is redrawn from a source; None where only the loaded data tells."""
+    CHARACTERS: ClassVar[bool] = False
+    """Whether labels are the characters that the images show."""
+    TRAINED_ON: ClassVar[frozenset[str]] = frozenset({"augment", "limit"})
+    """Settings that leave the held-out images as they are: only these can be axes."""
 
     @field_validator("image_size")
     @classmethod
@@ -70,6 +80,9 @@ class GlyphSettings(ImageSettings):
     augment: Literal["none", "zi2zi"] = "none"
     """zi2zi's augmentation of training pairs: joint enlargement by up to 5 %, random crop, occasional blur."""
 
+    PAIRED: ClassVar[bool | None] = True
+    CHARACTERS: ClassVar[bool] = True
+
 
 class ImagePairSettings(ImageSettings):
     """zi2zi's own formats: a folder of LABEL_NUMBER.jpg|png pairs side by side, or its packed .obj files."""
@@ -82,6 +95,8 @@ class ImagePairSettings(ImageSettings):
     """Share of the pictures kept out of training, on which every metric is computed."""
     augment: Literal["none", "zi2zi"] = "none"
     """zi2zi's augmentation of training pairs: joint enlargement by up to 5 %, random crop, occasional blur."""
+
+    PAIRED: ClassVar[bool | None] = True
 
 
 class ImageFolderSettings(ImageSettings):
@@ -96,9 +111,11 @@ class ImageFolderSettings(ImageSettings):
     image_size: Annotated[int, Strict(), Field(ge=4, le=1024)] = 64
     """Height and width in pixels; a power of two. Pictures are resized and cropped in the middle."""
     limit: Count | None = None
-    """Use only so many images, taken in the order of their content hashes."""
+    """Use only so many images, held-out ones included, taken in the order of their content hashes."""
     augment: Literal["none", "flip"] = "none"
     """`flip` mirrors each training image with probability one half."""
+
+    TRAINED_ON: ClassVar[frozenset[str]] = frozenset({"augment"})
 
 
 class FaceSettings(ImageSettings):
@@ -119,6 +136,10 @@ class CustomDataSettings(ImageSettings):
     """Passed to the function as keyword arguments."""
     augment: Literal["none"] = "none"
     """None but your own."""
+
+    PAIRED: ClassVar[bool | None] = None
+    TRAINED_ON: ClassVar[frozenset[str]] = frozenset({"limit", "options"})
+    """Whether the options leave the held-out images as they are shows when the data is loaded."""
 
 
 DataSettings = Annotated[

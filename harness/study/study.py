@@ -87,6 +87,9 @@ class MeasureSettings(Settings):
     """Further metrics, exploratory."""
     images: Annotated[int, Field(ge=2)] = 512
     """At most so many held-out items (or samples) are measured; the same ones for all arms and blocks."""
+    generated: Annotated[int, Field(ge=2)] | None = None
+    """So many samples are drawn from generators that redraw nothing; as many as there are measured items unless
+    given."""
     signals: Annotated[int, Field(ge=1)] = 100
     """About how many times over a training its signals are logged."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
 
 import torch
@@ -38,7 +39,7 @@ def overfitting(
     was trained on, 1 when they look as false as generated ones (Karras 2020, arXiv:2006.06676, eq. 1).
 
     Args:
-        discriminator: Asked in evaluation mode; its mode is left as it was.
+        discriminator: Judges in evaluation mode; its mode is left as it was.
         train: Conditions and (N, C, S, S) real images of training items.
         heldout: The same of held-out items.
         fake: (M, C, S, S) generated for the held-out conditions.
@@ -46,10 +47,10 @@ def overfitting(
     was_training = discriminator.training
     discriminator.eval()
     kinds = {"d_train": (train[1], train[0]), "d_heldout": (heldout[1], heldout[0]), "d_generated": (fake, heldout[0])}
-    logits = {
-        name: discriminator(images[:JUDGED], conditions.map(lambda x: x[:JUDGED])).real.mean().item()
-        for name, (images, conditions) in kinds.items()
-    }
+    logits = {}
+    for name, (images, conditions) in kinds.items():
+        first = slice(min(JUDGED, len(images), conditions.batch))
+        logits[name] = discriminator(images[first], conditions.map(operator.itemgetter(first))).real.mean().item()
     discriminator.train(was_training)
     gap = logits["d_train"] - logits["d_generated"]
     share = (logits["d_train"] - logits["d_heldout"]) / gap if gap else math.nan

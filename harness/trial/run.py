@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import operator
 import statistics
 import time
 from collections.abc import Generator, Iterator
@@ -19,6 +20,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from harness.data import Dataset, load, to_range
+from harness.errors import HarnessError
 from harness.metrics import Evaluation, measure, to_unit_range
 from harness.models import Conditions, NetworkPair, build_pair, matched_fraction
 from harness.models.cost import cost
@@ -26,6 +28,7 @@ from harness.provenance import code_version, package_versions
 from harness.randomness import stream
 from harness.results.schema import Row, TrialRows
 from harness.study.settings import TrialSettings
+from harness.study.study import MeasureSettings
 from harness.trial import checkpoints
 from harness.trial.diagnostics import diversity, layer_norms, oscillation, overfitting
 from harness.trial.peak_memory import Peak
@@ -51,9 +54,11 @@ class MeasuredItems:
     """The items that every trial of a study is measured on."""
 
     conditions: Conditions
+    """What images are generated from: of each measured item, or of as many samples as the study asks for."""
     real: Tensor
     """(N, C, S, S) in [-1, 1]."""
     labels: tuple[str, ...]
+    """Of each generated image."""
     train: Tensor
     """Training images in [-1, 1], as many at the most."""
 
@@ -81,7 +86,7 @@ def run_trial(
     started, clock, peak = datetime.now(UTC), time.perf_counter(), Peak(device)
     s = task.settings
     data = load(s.data, cache)
-    items = measured_items(data, task.measure.images, s.latent)
+    items = measured_items(data, task.measure, s.latent)
     pair = build_pair(s, styles=len(data.styles), block=task.streams)
     fraction = _matched(task, pair, len(data.styles))
     if task.control == "one-ulp":
@@ -196,7 +201,7 @@ class _Course:
             paired=self.data.paired,
             train=to_unit_range(self.items.train),
             characters=self.items.labels,
-            real_id=f"{self.data.hash}-{len(self.items.real)}",
+            real_id=f"{self.data.draws}-{len(self.items.real)}",
             seed=0,
             cache=self.cache,
         )
@@ -267,20 +272,33 @@ class _Course:
         return {name: _png(images) for name, images in strips.items()}
 
 
-def measured_items(data: Dataset, most: int, latent: int | None) -> MeasuredItems:
-    """Return the held-out items that every trial on this data is measured on, in an order drawn once for the data."""
+def measured_items(data: Dataset, plan: MeasureSettings, latent: int | None) -> MeasuredItems:
+    """Return the held-out items that every trial on this data is measured on, in an order drawn once for the data.
+
+    Args:
+        data: The trial's.
+        plan: What the study measures.
+        latent: Numbers in a latent of the generator; None for generators that redraw a source.
+
+    Raises:
+        HarnessError: Samples are asked for beyond the held-out items, of a generator that redraws these.
+    """
     held = data.heldout
-    chosen = torch.randperm(len(held), generator=stream(data.hash, "measure/items"))[:most]
+    chosen = torch.randperm(len(held), generator=stream(data.draws, "measure/items"))[: plan.images]
+    samples = plan.generated or len(chosen)
+    if data.paired and samples != len(chosen):
+        raise HarnessError("measure.generated: each held-out pair gives one generated image; leave it out")
+    of_samples = chosen[torch.arange(samples) % len(chosen)]
     conditions = Conditions(
-        source=None if held.source is None else to_range(held.source[chosen]),
-        style=held.style[chosen],
-        latent=torch.randn(len(chosen), latent, generator=stream(data.hash, "measure/latent")) if latent else None,
+        source=None if held.source is None else to_range(held.source[of_samples]),
+        style=held.style[of_samples],
+        latent=torch.randn(samples, latent, generator=stream(data.draws, "measure/latent")) if latent else None,
     )
-    some = torch.randperm(len(data.train), generator=stream(data.hash, "measure/train"))[:most]
+    some = torch.randperm(len(data.train), generator=stream(data.draws, "measure/train"))[: plan.images]
     return MeasuredItems(
         conditions,
         to_range(held.target[chosen]),
-        tuple(held.labels[i] for i in chosen.tolist()),
+        tuple(held.labels[i] for i in of_samples.tolist()),
         to_range(data.train.target[some]),
     )
 
@@ -292,7 +310,7 @@ def generate(generator: nn.Module, conditions: Conditions, device: torch.device,
     generator.eval()
     parts = []
     for start in range(0, conditions.batch, batch):
-        part = conditions.map(lambda x, start=start: x[start : start + batch].to(device))  # type: ignore[misc]
+        part = conditions.map(operator.itemgetter(slice(start, start + batch))).map(lambda x: x.to(device))
         parts.append(generator(part).image.float().cpu())
     generator.train(was_training)
     return torch.cat(parts)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from harness.models import MatchedDropout, build_pair, matched_fraction
 from harness.models.matching import named_weights
 from harness.study.settings import TrialSettings
+from harness.study.study import MeasureSettings
 from harness.trial.run import generate, measured_items
 from harness.trial.training import BatchOrder, Trainer, train
 
@@ -133,7 +134,7 @@ def test_a_users_layer_that_draws_from_the_global_stream_is_kept_in_step_too() -
 def test_evaluation_and_sampling_leave_the_weights_bit_equal(arm: str) -> None:
     settings = fakes.settings(**ARMS[arm])
     data = fakes.dataset()
-    items = measured_items(data, 8, None)
+    items = measured_items(data, MeasureSettings(images=8), None)
     evaluated = trainer(settings)
 
     def look(_step: int) -> None:
