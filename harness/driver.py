@@ -14,6 +14,7 @@ from harness.errors import MissingExtraError, StoreError
 from harness.executors.base import Compute, Event, Executor, Finished, Lost, Place
 from harness.metrics.catalogue import metric_named, missing_extra
 from harness.provenance import environment
+from harness.results.derived import with_derived_values
 from harness.results.schema import ArmPlan, TrialRows
 from harness.results.store import Store
 from harness.statistics import next_look
@@ -225,10 +226,10 @@ class Driver:
             tasks = again
 
     def _keep(self, task: TrialTask, rows: TrialRows, mirror: Mirror) -> None:
-        self.store.write(rows, axes=list(self.study.axes), metrics=self.study.measure.metrics)
+        self.store.write(rows, axes=list(self.study.axes), metrics=self.study.measure.measured)
         (self.store.folder / "checkpoints" / f"{task.trial_id}.pt").unlink(missing_ok=True)
         with self._room():
-            mirror.add(rows.trial, rows.measurements)
+            mirror.add(with_derived_values(rows, self.study.measure.metrics), rows.measurements)
         self.kept += 1
         if self.kept % FOLD_EVERY == 0:
             self.store.fold()
@@ -285,7 +286,7 @@ class Driver:
         measurements = tuple(
             {"trial_id": task.trial_id, "step": step, "metric": metric, "value": None}
             for step in task.measure.steps(task.settings.training.steps)
-            for metric in task.measure.metrics
+            for metric in task.measure.measured
         )
         return TrialRows(row, measurements)
 

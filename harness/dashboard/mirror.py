@@ -181,7 +181,7 @@ class Mirror:
         measurements: dict[str, list[Row]] = {}
         for row in _rows(self.store.measurements()):
             measurements.setdefault(row["trial_id"], []).append(row)
-        rows = _rows(self.store.trials())
+        rows = _rows(self.store.tables().trials)
         return {row["trial_id"]: self._mirrored(row, measurements.get(row["trial_id"], ())) for row in rows}
 
     def _mirrored(self, row: Mapping[str, Any], measurements: Sequence[Mapping[str, Any]]) -> FrozenTrial:

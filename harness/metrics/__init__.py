@@ -6,8 +6,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from harness.metrics.evaluation import Evaluation, Measurement, content_id, to_unit_range
+    from harness.metrics.evaluation import Evaluation, content_id, to_unit_range
     from harness.metrics.measuring import measure
+    from harness.metrics.value import Measurement
 
 __all__ = ["Evaluation", "Measurement", "content_id", "measure", "to_unit_range"]
 
@@ -15,5 +16,5 @@ __all__ = ["Evaluation", "Measurement", "content_id", "measure", "to_unit_range"
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = "harness.metrics.measuring" if name == "measure" else "harness.metrics.evaluation"
-    return getattr(importlib.import_module(module), name)
+    module = {"measure": "measuring", "Measurement": "value"}.get(name, "evaluation")
+    return getattr(importlib.import_module(f"harness.metrics.{module}"), name)

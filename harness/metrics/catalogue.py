@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from harness.errors import HarnessError, did_you_mean
+from harness.metrics.derived import Derivation, derivation
 
 Needs = Literal["sets", "pairs", "train", "characters"]
 
@@ -40,6 +41,8 @@ class Metric:
     citation: str
     note: str = ""
     """What a reader of the number has to know."""
+    derivation: Derivation | None = None
+    """How it follows from stored rows; None: it is computed from images."""
 
 
 _FAMILIES: Mapping[str, Metric] = MappingProxyType(
@@ -249,7 +252,8 @@ def metric_named(name: str) -> Metric:
     ``package.module:function`` is a function of an `harness.metrics.Evaluation` that returns a float, lower is better;
     ``package.module:function:higher`` says that higher is better. ``fid@package.module:function`` (or ``kid@``,
     ``precision@``, ``recall@``, ``density@``, ``coverage@``) is that distance on the user's own features: a function of
-    images (N, C, H, W) in [0, 1] that returns (N, d) numbers. Nothing is imported here.
+    images (N, C, H, W) in [0, 1] that returns (N, d) numbers. Measures such as ``oscillation_d@first 5%`` or
+    ``area(ssim)`` are worked out of stored rows (`harness.metrics.derived`). Nothing is imported here.
 
     Raises:
         HarnessError: No such metric; the message says what is nearest, or that ``fid`` alone is not a number.
@@ -262,6 +266,8 @@ def metric_named(name: str) -> Metric:
     """
     if name in METRICS:
         return METRICS[name]
+    if (derived := derivation(name, metric_named)) is not None:
+        return _derived(derived)
     family, at, features = name.partition("@")
     if at and family in _FAMILIES and _FUNCTION.fullmatch(features):
         return _on(features, family)
@@ -279,6 +285,26 @@ def metric_named(name: str) -> Metric:
         kinds = ", ".join(f"{name}_{features}" for features in _EXTRAS)
         raise HarnessError(f"metrics: {name!r} without its features is not a number; allowed: {kinds}")
     raise HarnessError(f"metrics: no {name!r}{did_you_mean(name, METRICS)}")
+
+
+def _derived(derived: Derivation) -> Metric:
+    """Return a measure of stored rows; it needs what the metric that it is worked out of needs."""
+    of = metric_named(derived.of_metric) if derived.of_metric else None
+    if of is not None and of.derivation is not None:
+        raise HarnessError(f"metrics: {derived.name}: {of.name} is worked out of stored rows itself; name a metric")
+    return Metric(
+        name=derived.name,
+        function="harness.results.derived:derived_values",
+        better=derived.better,
+        unit=derived.unit,
+        range=derived.range,
+        scale=derived.scale,
+        needs=of.needs if of else "sets",
+        extra=of.extra if of else None,
+        citation=derived.meaning if of is None else f"{derived.meaning}; {of.citation}",
+        note="" if of is None else of.note,
+        derivation=derived,
+    )
 
 
 def refusal(metric: Metric, *, paired: bool, train: bool = True, characters: bool = False) -> str | None:

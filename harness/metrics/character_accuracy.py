@@ -7,7 +7,8 @@ from torch import Tensor
 
 from harness.errors import DataError
 from harness.metrics.extractors import ocr
-from harness.metrics.task import MetricInput, Value, averaged
+from harness.metrics.task import MetricInput, averaged
+from harness.metrics.value import Value
 
 
 def read_correctly(images: Tensor, characters: tuple[str, ...]) -> list[bool]:

@@ -1,4 +1,4 @@
-"""What is measured: real and generated images of one trial at one step, and the values that come out."""
+"""What is measured: real and generated images of one trial at one step."""
 
 from __future__ import annotations
 
@@ -52,29 +52,6 @@ class Evaluation:
             raise ValueError(
                 f"characters: got {len(self.characters)}, expected one for each of {len(self.fake)} images"
             )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measurement:
-    """The value of one metric, with what is needed to read it."""
-
-    metric: str
-    """Name of the metric."""
-    value: float | None
-    """None where a user's own metric gave no finite number."""
-    n_real: int
-    n_fake: int
-    """Images that the value is of."""
-    feature_id: str | None = None
-    """Identity of the features: two values with different identities are never compared. None: no features."""
-    floor: float | None = None
-    """The value of real images against real images at the same counts."""
-    bias: float | None = None
-    """First-order bias of a Fréchet distance at these counts; None where the expansion does not hold."""
-    standard_error: float | None = None
-    """Of the value as an estimate over the population of all images, where the metric has one."""
-    evaluation_sd: float | None = None
-    """Standard deviation of the value over fresh held-out pairs, or, without pairs, over fresh generated images."""
 
 
 def to_unit_range(images: Tensor) -> Tensor:

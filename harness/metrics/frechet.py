@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from harness.metrics.feature_statistics import FeatureStatistics
-from harness.metrics.task import FeatureSets, Value
+from harness.metrics.task import FeatureSets
+from harness.metrics.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable

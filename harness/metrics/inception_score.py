@@ -8,7 +8,8 @@ from torch import Tensor
 
 from harness.errors import DataError
 from harness.metrics.extractors import inception
-from harness.metrics.task import MetricInput, Value
+from harness.metrics.task import MetricInput
+from harness.metrics.value import Value
 
 SPLITS = 10
 """Parts whose scores are averaged (Salimans 2016, arXiv:1606.03498, uses 10 of 5,000)."""

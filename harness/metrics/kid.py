@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness.metrics.task import FeatureSets, Value
+from harness.metrics.task import FeatureSets
+from harness.metrics.value import Value
 
 WHOLE = 5000
 """Up to this many images on a side, all pairs are used; above, blocks of at most this many."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from harness.metrics.task import MetricInput, Value, averaged
+from harness.metrics.task import MetricInput, averaged
+from harness.metrics.value import Value
 
 
 def l1(task: MetricInput) -> Value:

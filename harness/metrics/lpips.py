@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from harness.metrics.extractors.feature_id import feature_id_of
 from harness.metrics.extractors.weights import published_file
-from harness.metrics.task import MetricInput, Value, averaged
+from harness.metrics.task import MetricInput, averaged
+from harness.metrics.value import Value
 
 SMALLEST = 64
 """Images are enlarged to this side: AlexNet's strides leave one position of a smaller one."""

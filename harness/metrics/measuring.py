@@ -11,9 +11,10 @@ import torch
 
 from harness.errors import HarnessError, MissingExtraError
 from harness.metrics.catalogue import FAMILY_FUNCTIONS, METRICS, Metric, metric_named, missing_extra, refusal
-from harness.metrics.evaluation import Evaluation, Measurement
+from harness.metrics.evaluation import Evaluation
 from harness.metrics.features import imported
-from harness.metrics.task import MetricInput, Value
+from harness.metrics.task import MetricInput
+from harness.metrics.value import Measurement, Value
 
 
 def measure(names: Sequence[str], evaluation: Evaluation, *, threads: int = 1) -> tuple[Measurement, ...]:
@@ -70,16 +71,12 @@ def _measured(task: MetricInput) -> Measurement:
         value = function(task)
     else:
         value = _of_user(function(evaluation))
-    return Measurement(
-        metric=metric.name,
-        value=value.value,
-        n_real=len(evaluation.real) if value.n_real is None else value.n_real,
-        n_fake=len(evaluation.fake) if value.n_fake is None else value.n_fake,
-        feature_id=task.extractor().feature_id if metric.features else value.feature_id,
-        floor=value.floor,
-        bias=value.bias,
-        standard_error=value.standard_error,
-        evaluation_sd=value.evaluation_sd,
+    return Measurement.of(
+        metric.name,
+        value,
+        n_real=len(evaluation.real),
+        n_fake=len(evaluation.fake),
+        feature_id=task.extractor().feature_id if metric.features else None,
     )
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from harness.errors import DataError
-from harness.metrics.task import MetricInput, Value, averaged
+from harness.metrics.task import MetricInput, averaged
+from harness.metrics.value import Value
 
 SMALLEST = 161
 """The 11 x 11 window must fit after four halvings."""

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from harness.metrics.evaluation import content_id
-from harness.metrics.task import MetricInput, Value
+from harness.metrics.task import MetricInput
+from harness.metrics.value import Value
 
 
 def nearest(points: Tensor, others: Tensor) -> Tensor:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 
 from harness.metrics.neighbourhoods import NEIGHBOURS, Neighbourhoods, expected_coverage
-from harness.metrics.task import FeatureSets, Value
+from harness.metrics.task import FeatureSets
+from harness.metrics.value import Value
 
 
 def precision(sets: FeatureSets) -> Value:

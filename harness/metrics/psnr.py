@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 from harness.metrics.rmse import squared_each
-from harness.metrics.task import MetricInput, Value, averaged
+from harness.metrics.task import MetricInput, averaged
+from harness.metrics.value import Value
 
 ROUNDING = 1 / 255**2 / 12
 """Mean square of what rounding to 8 bits takes away: the least error that 8-bit images can speak of, 58.92 dB."""

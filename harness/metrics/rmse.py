@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from harness.metrics.evaluation import Evaluation
-from harness.metrics.task import MetricInput, Value, averaged
+from harness.metrics.task import MetricInput, averaged
+from harness.metrics.value import Value
 
 
 def squared_each(evaluation: Evaluation) -> np.ndarray[Any, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +13,14 @@ from torch import Tensor
 from harness.errors import DataError, HarnessError, did_you_mean
 from harness.metrics import feature_files
 from harness.metrics.catalogue import FAMILY_FUNCTIONS, METRICS, Metric, metric_named, refusal
-from harness.metrics.evaluation import Evaluation, Measurement
+from harness.metrics.evaluation import Evaluation
 from harness.metrics.feature_files import read_features
 from harness.metrics.features import RealFeatures, imported
 from harness.metrics.measuring import aside, measure
 from harness.metrics.read_images import ReadImages, read_pictures
 from harness.metrics.ssim import WINDOW
-from harness.metrics.task import FeatureSets, Value
+from harness.metrics.task import FeatureSets
+from harness.metrics.value import Measurement, Value
 
 GIVEN_METRICS = tuple(FAMILY_FUNCTIONS.values())
 """What can be measured on features of unknown origin: frechet, kid, precision, recall, density, coverage."""
@@ -99,9 +99,8 @@ def _score_features(real: Path, fake: Path, names: Sequence[str] | None, seed: i
     with aside(seed, threads):
         for name in chosen:
             value: Value = imported(functions[name], "metrics")(sets)
-            kept = {key: getattr(value, key) for key in ("value", "floor", "bias", "standard_error", "evaluation_sd")}
-            feature_id = sets.real.feature_id
-            found.append(Measurement(metric=name, n_real=len(left), n_fake=len(right), feature_id=feature_id, **kept))
+            counts = {"n_real": len(left), "n_fake": len(right)}
+            found.append(Measurement.of(name, value, **counts, feature_id=sets.real.feature_id))
     described = {given: _family(function) for function, given in FAMILY_FUNCTIONS.items()}
     shape = [left.shape[1]]
     return _document("features", found, described, paired=False, shape=shape, notes=notes)
@@ -188,8 +187,8 @@ def _document(
         "kind": kind,
         "paired": paired,
         "shape": shape,
-        "n_real": max(m.n_real for m in found),
-        "n_fake": max(m.n_fake for m in found),
+        "n_real": max(m.n_real or 0 for m in found),
+        "n_fake": max(m.n_fake or 0 for m in found),
         "metrics": {m.metric: m.value for m in found},
         "feature_id": first.feature_id if first else None,
         "floor": frechet.floor if frechet else None,
@@ -201,7 +200,7 @@ def _document(
 def _described(measurement: Measurement, metric: Metric) -> dict[str, Any]:
     low, high = (bound if math.isfinite(bound) else None for bound in metric.range)
     meaning = {"better": metric.better, "unit": metric.unit, "range": [low, high], "note": metric.note}
-    return asdict(measurement) | meaning | {"citation": metric.citation}
+    return {"metric": measurement.metric, **measurement.columns()} | meaning | {"citation": metric.citation}
 
 
 def render_score(document: Mapping[str, Any]) -> str:

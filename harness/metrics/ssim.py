@@ -9,7 +9,8 @@ from skimage.metrics import structural_similarity
 from torch import Tensor
 
 from harness.errors import DataError
-from harness.metrics.task import MetricInput, Value, averaged
+from harness.metrics.task import MetricInput, averaged
+from harness.metrics.value import Value
 
 SETTINGS = {
     "data_range": 1.0,

@@ -10,7 +10,8 @@ from torch import Tensor
 from harness.errors import DataError
 from harness.metrics.array_cache import kept
 from harness.metrics.ssim import ssim_each
-from harness.metrics.task import MetricInput, Value, averaged
+from harness.metrics.task import MetricInput, averaged
+from harness.metrics.value import Value
 
 
 def alikeness(images: Tensor, seed: int) -> np.ndarray[Any, Any]:

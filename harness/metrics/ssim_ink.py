@@ -10,7 +10,8 @@ from skimage.metrics import structural_similarity
 from torch import Tensor
 
 from harness.metrics.ssim import SETTINGS, require_window
-from harness.metrics.task import MetricInput, Value, averaged
+from harness.metrics.task import MetricInput, averaged
+from harness.metrics.value import Value
 
 CONTRAST = 0.25
 """Ink differs by more than this from the background, the median of the image's outermost pixels."""

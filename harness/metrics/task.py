@@ -1,4 +1,4 @@
-"""What a metric's function gets and gives: an evaluation with shared features, and a value with floor and noise."""
+"""What a metric's function gets: an evaluation, with features that the metrics of one call share."""
 
 from __future__ import annotations
 
@@ -15,23 +15,7 @@ from harness.metrics.catalogue import Metric
 from harness.metrics.evaluation import Evaluation, content_id
 from harness.metrics.features import Extractor, RealFeatures, extractor_named
 from harness.metrics.neighbourhoods import Neighbourhoods, neighbourhoods
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Value:
-    """What a metric's function returns; the fields are those of `harness.metrics.Measurement`."""
-
-    value: float | None
-    floor: float | None = None
-    bias: float | None = None
-    standard_error: float | None = None
-    evaluation_sd: float | None = None
-    n_real: int | None = None
-    """Real images that were used, where not all were."""
-    n_fake: int | None = None
-    """Generated images that were used, where not all were."""
-    feature_id: str | None = None
-    """Identity of a network that the metric brings itself."""
+from harness.metrics.value import Value
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -48,7 +32,7 @@ class FeatureSets:
 
     @functools.cached_property
     def neighbourhoods(self) -> Neighbourhoods:
-        """Who lies in whose neighbourhood, found once for the four metrics that read it."""
+        """Who lies in whose neighbourhood, worked out once for the four metrics that read it."""
         return neighbourhoods(self.real.values, self.fake)
 
     def require(self, least: int) -> None:
@@ -69,7 +53,7 @@ class MetricInput:
     metric: Metric
     evaluation: Evaluation
     shared: dict[tuple[str, ...], Any]
-    """Found so far, by what it is."""
+    """Computed so far, by what it is."""
 
     def once(self, key: tuple[str, ...], compute: Callable[[], Any]) -> Any:
         """Return what is stored under this key, computing it the first time."""
@@ -94,10 +78,10 @@ class MetricInput:
     def real_features(self) -> RealFeatures:
         """Return the features of the real images with their statistics."""
         name = self.extractor().name
-        found: RealFeatures = self.once(
+        features: RealFeatures = self.once(
             ("real", name), lambda: self.kept_features(self.evaluation.real, self.real_id())
         )
-        return found
+        return features
 
     def kept_features(self, images: Tensor, images_id: str) -> RealFeatures:
         """Return the features of images that do not change from one evaluation to the next."""
@@ -107,10 +91,10 @@ class MetricInput:
         """Return both sides' features."""
         evaluation, name = self.evaluation, self.extractor().name
         real, fake = self.real_features(), self.fake_features()
-        found: FeatureSets = self.once(
+        sets: FeatureSets = self.once(
             ("sets", name), lambda: FeatureSets(real=real, fake=fake, paired=evaluation.paired, seed=evaluation.seed)
         )
-        return found
+        return sets
 
     def real_id(self) -> str:
         """Return the content hash of the real images."""

@@ -77,7 +77,7 @@ def _power(study: Study, store: Store) -> list[dict[str, Any]]:
     metric = metric_named(study.measure.primary)
     margin = Margin.parse(study.measure.margin)
     asked = {"blocks": study.design.most_blocks, "margin": margin, "scale": metric.scale}
-    rows = store.trials()
+    rows = store.tables().trials if store.exists else store.trials()
     if not len(rows) or BASELINE not in set(rows["arm"]):
         return [{"arm": None, "pilot_pairs": 0, **power_plan(**asked, sd=None)}]  # type: ignore[arg-type]
     table = values_of(rows, study.measure.primary)

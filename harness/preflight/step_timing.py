@@ -185,7 +185,7 @@ def time_evaluation(
     laps = []
     for _ in range(2):
         before = clock()
-        measure(plan.metrics, evaluation)
+        measure(plan.measured, evaluation)
         laps.append(clock() - before)
     before = clock()
     with torch.no_grad():

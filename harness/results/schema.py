@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
+
+from harness.metrics.value import Value
 
 Type = Literal["string", "int64", "double", "bool", "timestamp"]
 Row = dict[str, Any]
+TYPES: Mapping[str, Type] = {"float | None": "double", "int | None": "int64", "str | None": "string"}
+"""The type of the column that a field of a metric's value becomes."""
 
 STATUSES = ("complete", "diverged", "collapsed", "failed", "timeout", "oom")
 REACHED_HORIZON = frozenset({"complete", "collapsed"})
@@ -36,6 +40,7 @@ TRIAL_COLUMNS = (
     Column("error", "string", "what went wrong; null for complete trials"),
     Column("failed_at_step", "int64", "step at which the trial diverged or collapsed; null for complete trials"),
     Column("steps", "int64", "steps of training at the horizon"),
+    Column("epochs", "double", "passes of the discriminator over the training items up to the horizon"),
     Column("oscillation_d", "double", "sd of the changes of the discriminator's logged loss over its mean size"),
     Column("oscillation_g", "double", "the same of the generator's loss"),
     Column("parameters_g", "int64", "numbers learnt by the generator"),
@@ -67,15 +72,9 @@ MEASUREMENT_COLUMNS = (
     Column("trial_id", "string", "key of the trial"),
     Column("step", "int64", "steps of training done"),
     Column("metric", "string", "name of the metric"),
-    Column("value", "double", "null exactly when the trial's status says why"),
-    Column("n_real", "int64", "real images used"),
-    Column("n_fake", "int64", "generated images used"),
-    Column("feature_id", "string", "identity of the features; null for metrics on pixels"),
-    Column("floor", "double", "the same metric of real images against other real images, at the same count"),
-    Column("bias", "double", "first-order bias of a Fréchet distance at these counts, where the formula holds"),
-    Column("standard_error", "double", "of the estimator itself, where it has one"),
-    Column("evaluation_sd", "double", "spread of the value over resamples of the measured items"),
+    *(Column(item.name, TYPES[str(item.type)], item.metadata["meaning"]) for item in fields(Value)),
 )
+"""The key, then the fields of a metric's value."""
 
 
 PROOFS = ("no-op", "same-function-class", "confounded", "invalid", "too-costly")
@@ -123,9 +122,9 @@ def trial_columns(axes: Sequence[str], metrics: Sequence[str]) -> tuple[Column, 
     return (
         *TRIAL_COLUMNS[:5],
         *(Column(f"arm_{axis}", "string", f"name of the arm's level of {axis}") for axis in axes),
-        *TRIAL_COLUMNS[5:9],
+        *TRIAL_COLUMNS[5:10],
         *(Column(metric, "double", f"final value of {metric}, at the horizon") for metric in metrics),
-        *TRIAL_COLUMNS[9:],
+        *TRIAL_COLUMNS[10:],
     )
 
 

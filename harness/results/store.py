@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.atomic_write import atomic_write, remove_scratch
 from harness.errors import StoreError
+from harness.results.derived import with_derived
 from harness.results.frozen import Amendment, FrozenStudy
 from harness.results.parquet_cache import Folder
 from harness.results.remote import Remote, is_uri, working_copy
@@ -38,8 +39,9 @@ class Tables:
 
     @cached_property
     def trials(self) -> pd.DataFrame:
-        """One row per trial."""
-        return self._store.trials()
+        """One row per trial, with the measures that the study works out of the other tables."""
+        metrics = self.frozen.study.measure.metrics
+        return with_derived(self._store.trials(), lambda: self.measurements, lambda: self.signals, metrics)
 
     @cached_property
     def measurements(self) -> pd.DataFrame:

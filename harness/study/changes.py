@@ -10,7 +10,7 @@ from typing import Any
 from harness.study.design import arms
 from harness.study.study import LookSchedule, Study
 
-UNRECORDED = ("runner", "question")
+UNRECORDED = ("runner", "question", "preset")
 """Settings that neither rows nor verdicts rest on."""
 FREE = ("claims", "confounded_above", "train_no_ops", "budget", "design.blocks")
 GROWING = ("measure.also", "design.controls")

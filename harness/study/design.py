@@ -119,7 +119,7 @@ def own_code(study: Study, chosen: Iterable[Arm]) -> tuple[str, ...]:
         for arm in chosen
         for group in (arm.settings.data, arm.settings.generator, arm.settings.discriminator)
     ]
-    return tuple(dict.fromkeys(name for name in (*kinds, *study.measure.metrics) if ":" in name))
+    return tuple(dict.fromkeys(name for name in (*kinds, *study.measure.measured) if ":" in name))
 
 
 def short_names(axes: Iterable[Axis]) -> dict[Axis, str]:

@@ -58,7 +58,7 @@ def _checked(document: yaml_lines.Document, where: str, overrides: Iterable[str]
     except ValidationError as error:
         found = [*_problems(error, Study), *_unknown_axes(data.get("axes"))]
         raise StudyError(where, document.explain(found)) from None
-    problems = [*_unknown_axes(study.axes), *_axis_problems(study), *_refused_metrics(study)]
+    problems = [*_unknown_axes(study.axes), *_axis_problems(study), *_refused_metrics(study), *_empty_windows(study)]
     too_much = excess(study)
     if too_much:
         problems.append((("design",), too_much))
@@ -85,6 +85,25 @@ def _refused_metrics(study: Study) -> Iterable[Problem]:
         reason = refusal(metric_named(name), paired=data.PAIRED, characters=data.CHARACTERS)
         if reason:
             yield ("measure", "primary" if name == study.measure.primary else "also"), reason
+
+
+def _empty_windows(study: Study) -> Iterable[Problem]:
+    """Yield the measures of signals whose window holds too few logged steps."""
+    total = study.training.steps
+    every = max(1, total // study.measure.signals)
+    logged = {*range(every, total + 1, every), total}
+    for name in study.measure.metrics:
+        d = metric_named(name).derivation
+        if d is None or d.of_metric is not None or d.function == "column":
+            continue
+        steps = study.measure.steps(total) if d.where_measured else logged
+        count = sum(d.inside(step, total) for step in steps)
+        if count < d.least:
+            way = "measure.at: more steps" if d.where_measured else "raise measure.signals, or widen the window"
+            yield (
+                ("measure", "primary" if name == study.measure.primary else "also"),
+                f"{name}: {count} logged steps lie in its window, {d.least} are needed; {way}",
+            )
 
 
 def _is_setting(axis: str) -> bool:

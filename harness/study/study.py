@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Discriminator, Field, Strict, Tag, field_validator, model_validator
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, did_you_mean
 from harness.metrics.catalogue import metric_named
 from harness.study.presets import PRESETS, PresetName
 from harness.study.settings import Count, Flag, Settings, Text, TrialSettings
@@ -85,6 +85,8 @@ class MeasureSettings(Settings):
     """The smallest difference that matters, absolute, or in percent of the baseline."""
     also: tuple[Text, ...] = ("ssim", "l1")
     """Further metrics, exploratory."""
+    margins: dict[Text, Annotated[float, Field(gt=0.0)] | Text] = Field(default={})
+    """Margins of further metrics, by name; without one a metric can help or hurt, but never be equivalent."""
     images: Annotated[int, Field(ge=2)] = 512
     """At most so many held-out items (or samples) are measured; the same ones for all arms and blocks."""
     generated: Annotated[int, Field(ge=2)] | None = None
@@ -111,17 +113,36 @@ class MeasureSettings(Settings):
                 raise ValueError(str(error)) from None
         return value
 
-    @field_validator("margin")
+    @field_validator("margin", "margins")
     @classmethod
-    def _margin(cls, value: float | str) -> float | str:
-        if isinstance(value, str) and not re.fullmatch(r"\d+(\.\d+)?%", value):
-            raise ValueError(f"'{value}' is neither a number nor a percentage such as 10%")
+    def _margin(cls, value: float | str | dict[str, float | str]) -> float | str | dict[str, float | str]:
+        for margin in value.values() if isinstance(value, dict) else (value,):
+            if isinstance(margin, str) and not re.fullmatch(r"\d+(\.\d+)?%", margin):
+                raise ValueError(f"'{margin}' is neither a number nor a percentage such as 10%")
         return value
+
+    @model_validator(mode="after")
+    def _margins_of_metrics(self) -> MeasureSettings:
+        for name in self.margins:
+            if name not in self.metrics or name == self.primary:
+                hint = "; its margin is `margin`" if name == self.primary else did_you_mean(name, self.also)
+                raise ValueError(f"margins: '{name}' is not under also{hint}")
+        return self
+
+    def margin_of(self, metric: str) -> float | str | None:
+        """Return a metric's margin; None where the study gives none."""
+        return self.margin if metric == self.primary else self.margins.get(metric)
 
     @property
     def metrics(self) -> tuple[str, ...]:
         """All metrics, the primary one first."""
         return tuple(dict.fromkeys((self.primary, *self.also)))
+
+    @property
+    def measured(self) -> tuple[str, ...]:
+        """The metrics that are computed from images, those among them that others are worked out of."""
+        every = [(name, metric_named(name).derivation) for name in self.metrics]
+        return tuple(dict.fromkeys(n for name, d in every for n in (name if d is None else d.of_metric,) if n))
 
     def steps(self, total: int) -> tuple[int, ...]:
         """Return the steps at which to measure, increasing; the last is the horizon."""
@@ -252,7 +273,7 @@ class Study(TrialSettings):
         """
         rested_on = {*TrialSettings.model_fields, "study", "axes", "baseline", "measure"}
         kept = {name: value for name, value in _set(self).items() if name in rested_on}
-        kept["measure"] = {k: v for k, v in kept.get("measure", {}).items() if k not in ("also", "margin")}
+        kept["measure"] = {k: v for k, v in kept.get("measure", {}).items() if k not in ("also", "margin", "margins")}
         if self.design.seed:
             kept["seed"] = self.design.seed
         return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]

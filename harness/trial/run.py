@@ -111,6 +111,7 @@ def run_trial(
         "error": error,
         "failed_at_step": failed_at,
         **finals,
+        "epochs": s.training.steps * s.training.discriminator_steps * s.training.batch_size / len(data.train),
         "oscillation_d": oscillation([signal["loss_d"] for signal in course.signals]),
         "oscillation_g": oscillation([signal["loss_g"] for signal in course.signals]),
         "parameters_g": size.parameters_g,
@@ -205,21 +206,9 @@ class _Course:
             seed=0,
             cache=self.cache,
         )
-        for found in measure(self.task.measure.metrics, evaluation):
+        for measured in measure(self.task.measure.measured, evaluation):
             self.rows.append(
-                {
-                    "trial_id": self.task.trial_id,
-                    "step": step,
-                    "metric": found.metric,
-                    "value": found.value,
-                    "n_real": found.n_real,
-                    "n_fake": found.n_fake,
-                    "feature_id": found.feature_id,
-                    "floor": found.floor,
-                    "bias": found.bias,
-                    "standard_error": found.standard_error,
-                    "evaluation_sd": found.evaluation_sd,
-                }
+                {"trial_id": self.task.trial_id, "step": step, "metric": measured.metric, **measured.columns()}
             )
         seen = trainer.batch(0, "signals")
         to_device = self.items.conditions.map(lambda x: x.to(trainer.device))
@@ -257,7 +246,7 @@ class _Course:
         missing = [
             {"trial_id": self.task.trial_id, "step": step, "metric": metric, "value": None}
             for step in self.at
-            for metric in self.task.measure.metrics
+            for metric in self.task.measure.measured
             if (step, metric) not in reached
         ]
         return (*self.rows, *missing)

@@ -113,7 +113,7 @@ def values_of(trials: pd.DataFrame, metric: str) -> pd.DataFrame:
     """Return unit, arm, value and failed of one metric from trial rows."""
     import pandas as pd
 
-    failed = ~trials["status"].isin(REACHED_HORIZON)
+    failed = ~trials["status"].isin(REACHED_HORIZON) & (metric != "failures")
     return pd.DataFrame(
         {
             "unit": trials["block"],
@@ -261,7 +261,7 @@ def _analysis(
         baseline=BASELINE,
         better=described.better,
         scale=described.scale,
-        margin=Margin.parse(study.measure.margin) if primary else None,
+        margin=Margin.parse(study.measure.margin_of(metric)),
         looks=study.design.looks,
         metric=metric,
         family="primary" if primary else "exploratory",
