@@ -228,3 +228,9 @@ def test_a_row_by_itself_has_the_same_measures_as_in_its_table() -> None:
     )
     alone = with_derived_values(rows, names)
     assert [alone[name] for name in names] == [trial[name] for name in names]
+
+
+def test_the_page_names_every_signal_and_column() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
+    for name, quantity in (*SIGNALS.items(), *COLUMNS.items()):
+        assert f"| `{name}` | {quantity.better} | {quantity.unit} | {quantity.meaning} |" in page
