@@ -134,7 +134,7 @@ def test_every_signal_and_column_has_a_unit_and_a_direction_or_asks_for_one(name
     ("name", "message"),
     [
         ("oscilation_d@first 5%", r"no signal 'oscilation_d'"),
-        ("loss_l1@frist 5%", "'frist 5%' is no window; write first 5%, last 20% or 20%-50%"),
+        ("loss_l1@early 5%", "'early 5%' is no window; write first 5%, last 20% or 20%-50%"),
         ("loss_l1@50%-20%", "is empty or lies beyond the training"),
         ("loss_l1@first 0%", "is empty"),
         ("area(sim)", "no 'sim'"),
