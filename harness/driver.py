@@ -145,6 +145,7 @@ class Driver:
         """Load the data, prove what can be proved, and say what will be done."""
         from harness.data import load
         from harness.preflight.preflight import preflight
+        from harness.preflight.refusal import refuse_if_none_can_be_trained
 
         for name in self.study.measure.metrics:
             if missing := missing_extra(metric_named(name)):
@@ -155,6 +156,7 @@ class Driver:
         if own := own_code(self.study, self.arms):
             notes.append(f"your own code: {', '.join(own)}")
         plan = preflight(self.study, self.arms, cache=self.cache, workers=self.executor.workers or 1)
+        refuse_if_none_can_be_trained(self.study, plan.arms)
         self.plans = {found.arm: found for found in plan.arms}
         self.store.write_file("plan.json", json.dumps(plan.document(), indent=1, ensure_ascii=False).encode())
         wanted = trials(self._trained(), self.shard.blocks(self.study.design.goals[0]))

@@ -1,6 +1,6 @@
 """Networks: one architecture a file, built with matched initialisation."""
 
-from harness.models.build import NetworkPair, build_network, build_pair
+from harness.models.build import NetworkPair, build_network, build_pair, place
 from harness.models.contract import Conditions, Generated, Judgement, check_networks
 from harness.models.layers import GaussianBlur, MatchedDropout
 from harness.models.matching import matched_fraction
@@ -16,4 +16,5 @@ __all__ = [
     "build_pair",
     "check_networks",
     "matched_fraction",
+    "place",
 ]

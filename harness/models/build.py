@@ -92,3 +92,15 @@ def _check_penalty(discriminator: nn.Module, loss: str) -> None:
             "training.loss.kind wgan_gp does not go with discriminator.norm batch: the penalty is on the gradient of "
             "each image alone, and BatchNorm makes each score depend on the whole batch; use layer, instance or none"
         )
+
+
+def place(
+    network: nn.Module, *, channels_last: bool, device: str | torch.device = "cpu", dtype: torch.dtype | None = None
+) -> nn.Module:
+    """Move a network, and put its 4-d weights into a memory layout, in place; others, as a Conv3d's, have none."""
+    network.to(device=device, dtype=dtype)
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    for tensor in (*network.parameters(), *network.buffers()):
+        if tensor.dim() == 4:
+            tensor.data = tensor.data.to(memory_format=layout)
+    return network

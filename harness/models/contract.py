@@ -91,10 +91,11 @@ def check_networks(
         HarnessError: All that is wrong, in one message.
     """
     generated = generator.train()(conditions)
-    problems = list(_generated(generator, generated, conditions.batch, image_size, channels))
+    problems = generated_problems(generator, generated, conditions.batch, image_size, channels)
+    problems = [f"generator: {problem}" for problem in (problems or range_problems(generated))]
     if not problems:
         judged = discriminator.train()(generated.image, conditions)
-        problems += _judged(judged, conditions.batch)
+        problems += [f"discriminator: {problem}" for problem in judged_problems(judged, conditions.batch)]
         if not problems:
             judged.real.sum().backward()
             problems += _unreached(generator, "generator") + _unreached(discriminator, "discriminator")
@@ -103,29 +104,37 @@ def check_networks(
         raise HarnessError("\n  ".join(["networks: they do not keep the contract", *problems]))
 
 
-def _generated(generator: nn.Module, made: object, count: int, size: int, channels: int) -> list[str]:
+def generated_problems(generator: nn.Module, made: object, count: int, size: int, channels: int) -> list[str]:
+    """Return what is wrong with the kind and shape of a generator's output for `count` items."""
     if not isinstance(made, Generated):
-        return [f"generator: returned a {type(made).__name__}; a Generated(image, code) is needed"]
-    wanted = (count, channels, size, size)
+        return [f"returned a {type(made).__name__}; a Generated(image, code) is needed"]
+    needed = (count, channels, size, size)
     problems = []
-    if tuple(made.image.shape) != wanted:
-        problems.append(f"generator: images of shape {tuple(made.image.shape)}; {wanted} are needed")
-    if not made.image.isfinite().all() or made.image.abs().max() > 1:
-        problems.append("generator: images beyond [-1, 1]; end with a tanh")
+    if not isinstance(made.image, Tensor) or tuple(made.image.shape) != needed:
+        shape = tuple(made.image.shape) if isinstance(made.image, Tensor) else type(made.image).__name__
+        problems.append(f"returned images of shape {shape}; {needed} are needed")
     if made.code is not None and not callable(getattr(generator, "encode", None)):
-        problems.append("generator: gives a code but has no method encode(image); add it, or give None")
+        problems.append("gives a code but has no method encode(image); add it, or give None")
     return problems
 
 
-def _judged(judged: object, count: int) -> list[str]:
+def range_problems(made: Generated) -> list[str]:
+    """Return what is wrong with the values of generated images."""
+    inside = made.image.isfinite().all() and made.image.abs().max() <= 1
+    return [] if inside else ["returned images beyond [-1, 1]; end with a tanh"]
+
+
+def judged_problems(judged: object, count: int) -> list[str]:
+    """Return what is wrong with a discriminator's output for `count` items."""
     if not isinstance(judged, Judgement):
-        return [f"discriminator: returned a {type(judged).__name__}; a Judgement(real, category) is needed"]
-    if judged.real.ndim not in (1, 3) or len(judged.real) != count:
-        shape = tuple(judged.real.shape)
+        return [f"returned a {type(judged).__name__}; a Judgement(real, category) is needed"]
+    if not isinstance(judged.real, Tensor) or judged.real.ndim not in (1, 3) or len(judged.real) != count:
+        shape = tuple(judged.real.shape) if isinstance(judged.real, Tensor) else type(judged.real).__name__
         needed = f"({count},), one per image, or ({count}, H, W), one per position, are needed"
-        return [f"discriminator: logits of shape {shape}; {needed}"]
+        return [f"returned logits of shape {shape}; {needed}"]
     if judged.category is not None and (judged.category.ndim != 2 or len(judged.category) != count):
-        return [f"discriminator: category logits of shape {tuple(judged.category.shape)}; ({count}, styles) are needed"]
+        shape = tuple(judged.category.shape)
+        return [f"returned category logits of shape {shape}; ({count}, styles) are needed"]
     return []
 
 

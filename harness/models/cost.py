@@ -1,10 +1,10 @@
-"""What a pair of networks costs, counted on the meta device: nothing is computed and no memory is taken."""
+"""What a pair of networks costs, counted on the meta device, where nothing is computed and no memory is taken."""
 
 from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -41,7 +41,7 @@ class Work:
     """One forward pass of one network."""
 
     output: Generated | Judgement
-    """On the meta device: shapes without numbers."""
+    """Only its shapes count: it may be on the meta device, without numbers."""
     macs: int
     activation_bytes: int
 
@@ -73,11 +73,20 @@ def cost_of(pair: NetworkPair, generating: Work, judging: Work, *, count: int) -
 
 
 def work(name: str, network: nn.Module, *inputs: Tensor | Conditions) -> Work:
-    """Return the output of a forward pass on the meta device, its multiply-adds, and the bytes of all layers' outputs.
+    """Return the output of a forward pass, its multiply-adds, and the bytes of all layers' outputs.
+
+    On the meta device; networks of users' own that need numbers, as for `.item()`, are counted on real ones.
 
     Raises:
         ValueError: The network does not take these inputs; the message names the layer and the shapes.
     """
+    try:
+        return _work(name, network, inputs, "meta")
+    except Exception:  # noqa: BLE001 - whatever a user's code may raise on tensors without numbers
+        return _work(name, network, inputs, "cpu")
+
+
+def _work(name: str, network: nn.Module, inputs: Sequence[Tensor | Conditions], device: str) -> Work:
     outputs = 0
 
     def add(_module: nn.Module, _inputs: object, output: object) -> None:
@@ -85,15 +94,24 @@ def work(name: str, network: nn.Module, *inputs: Tensor | Conditions) -> Work:
         if isinstance(output, Tensor):
             outputs += output.numel() * 4
 
-    network = copy.deepcopy(network).to("meta").eval()
+    network = copy.deepcopy(network).to(device).eval()
     for path, layer in network.named_modules():
         leaf = not any(layer.children()) and not isinstance(layer, nn.Identity) and "parametrizations" not in path
         if leaf or hasattr(layer, "parametrizations"):
             layer.register_forward_hook(add)
-    on_meta = (x.to("meta") if isinstance(x, Tensor) else x.map(lambda part: part.to("meta")) for x in inputs)
+    moved = [_moved(x, device) for x in inputs]
     with torch.no_grad(), words_for_shapes(name, network), FlopCounterMode(display=False) as counter:
-        result = network(*on_meta)
+        result = network(*moved)
     return Work(result, counter.get_total_flops() // 2, outputs)
+
+
+def _moved(x: Tensor | Conditions, device: str) -> Tensor | Conditions:
+    """Return inputs on a device; those that come from the meta device are zeros elsewhere."""
+
+    def move(part: Tensor) -> Tensor:
+        return torch.zeros_like(part, device=device) if part.is_meta and device != "meta" else part.to(device)
+
+    return move(x) if isinstance(x, Tensor) else x.map(move)
 
 
 @contextlib.contextmanager

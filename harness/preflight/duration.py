@@ -23,10 +23,11 @@ def estimate(study: Study, every: Sequence[ArmFindings], workers: int, busy: Bus
         for findings in every
         if findings.invalid is None and findings.pair is not None and findings.size is not None
     }
+    if not arms:
+        return 0.0
     started = busy.start_seconds()
-    if arms:
-        settings, _, _, data = next(iter(arms.values()))
-        busy.train(settings, styles=len(data.styles), paired=data.paired)
+    settings, _, _, data = next(iter(arms.values()))
+    busy.train(settings, styles=len(data.styles), paired=data.paired)
     paces, failures = step_paces(arms, device=device)
     timings: dict[str, EvaluationTiming] = {}
     for findings in every:

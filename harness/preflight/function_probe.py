@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.data import Split
-from harness.models import Conditions, GaussianBlur, MatchedDropout, NetworkPair, build_pair
+from harness.models import Conditions, GaussianBlur, MatchedDropout, NetworkPair, build_pair, place
 from harness.models.contract import Generated, Judgement
 from harness.models.cost import words_for_shapes
 from harness.models.matching import named_weights
@@ -207,9 +207,8 @@ def small_pair(settings: TrialSettings, shape: Shape, read: set[str], dtype: tor
     """Return both networks of an arm, always with the same weights, in a precision and the arm's memory layout."""
     pair = build_pair(watched(settings, read), styles=shape.styles, block=STREAMS)
     read_settings = watched(settings, read)
-    layout = torch.channels_last if read_settings.training.channels_last else torch.contiguous_format
     for network in pair.networks().values():
-        network.to(dtype).to(memory_format=layout)
+        place(network, channels_last=read_settings.training.channels_last, dtype=dtype)
     return pair
 
 

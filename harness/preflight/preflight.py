@@ -14,6 +14,7 @@ from harness.data import Dataset, load
 from harness.errors import HarnessError
 from harness.models import matched_fraction
 from harness.models.cost import NetworkCost
+from harness.plugins import in_words
 from harness.preflight.arm_findings import ArmFindings, plan_of, trained
 from harness.preflight.busy_processes import BusyProcesses
 from harness.preflight.duration import estimate, first_blocks
@@ -22,6 +23,7 @@ from harness.preflight.facts.topics import facts
 from harness.preflight.function_class import same_function_class
 from harness.preflight.function_probe import course, probe_inputs
 from harness.preflight.no_op import Likeness, ProbedArm, likeness
+from harness.preflight.own_networks import breach, own_networks, too_large_to_try
 from harness.preflight.settings_read import changed_settings, own_parts
 from harness.preflight.small_networks import Networks, Shape, shrinking, shrunk
 from harness.results.schema import ArmPlan
@@ -127,6 +129,10 @@ def _inspect(study: Study, arms: Sequence[ArmFindings]) -> None:
         s = findings.arm.settings
         try:
             pair = networks.pair(s, findings.shape, findings.arm.streams(0))
+            if own_networks(s):
+                findings.invalid, findings.notes = breach(pair, s, findings.shape)
+                if findings.invalid is not None:
+                    continue
             findings.size = networks.cost(pair, s, findings.shape)
         except (ValueError, RuntimeError, HarnessError) as error:
             findings.invalid = _first_line(error)
@@ -165,6 +171,9 @@ def _compare(arms: Sequence[ArmFindings]) -> None:
     for findings in arms:
         if findings.pair is None or findings.arm.control in ("a/a", "one-ulp"):
             continue
+        if findings.size is not None and (large := too_large_to_try(findings.arm.settings, findings.size)):
+            findings.notes += (large,)
+            continue
         probed = reference if findings is baseline else _probed(findings, width)
         assert probed is not None
         assert reference is not None
@@ -176,7 +185,9 @@ def _compare(arms: Sequence[ArmFindings]) -> None:
             alike = likeness(probed, reference, "the baseline")
             if alike == Likeness():
                 probed.first_step()
-        except (ValueError, RuntimeError, HarnessError) as error:
+        except Exception as error:
+            if not isinstance(error, EXPECTED) and not own_networks(findings.arm.settings):
+                raise
             findings.invalid = _failure(findings)
             if findings.invalid is None:
                 findings.notes += (f"not compared, because it does not work in float64: {_first_line(error)}",)
@@ -213,13 +224,21 @@ def _failure(findings: ArmFindings) -> str | None:
     """Return why an arm cannot take its first step as it is, in float32, or None: users' networks may know no other."""
     try:
         course(findings.arm.settings, findings.shape, set(), [0], torch.float32)
-    except (ValueError, RuntimeError, HarnessError) as error:
-        return _first_line(error)
+    except Exception as error:
+        if isinstance(error, EXPECTED):
+            return _first_line(error)
+        if own_networks(findings.arm.settings):
+            return f"the first training step raised {in_words(error)}"
+        raise
     return None
 
 
+EXPECTED = (ValueError, RuntimeError, HarnessError)
+"""What settings that do not go together raise; users' own code may raise anything."""
+
+
 def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0]
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _facts(arms: Sequence[ArmFindings]) -> tuple[Fact, ...]:

@@ -15,8 +15,10 @@ from torch.nn import functional as F
 
 from harness.data import Dataset
 from harness.metrics import Evaluation, measure, to_unit_range
-from harness.models import Conditions, NetworkPair
+from harness.models import Conditions, NetworkPair, place
 from harness.models.cost import NetworkCost
+from harness.plugins import in_words
+from harness.preflight.own_networks import own_networks
 from harness.study.study import MeasureSettings
 from harness.trial.training import Trainer, train
 
@@ -88,8 +90,13 @@ def step_paces(
                 times[name] = [*times.get(name, []), *taken]
             elif turn == 0:
                 timings[name] = _slow_pace(settings, pair, data, device, expected)
-        except (ValueError, RuntimeError) as error:
-            failures[name] = f"the first training step fails: {str(error).splitlines()[0]}"
+        except Exception as error:
+            if isinstance(error, (ValueError, RuntimeError)):
+                failures[name] = f"the first training step fails: {(str(error).splitlines() or [''])[0]}"
+            elif own_networks(settings):
+                failures[name] = f"the first training step raised {in_words(error)}"
+            else:
+                raise
     measured = {
         name: StepTiming(statistics.median(values), "measured")
         for name, values in times.items()
@@ -128,8 +135,9 @@ def _timed(
     if batch:
         update["batch_size"] = batch
     settings = settings.model_copy(update={"training": settings.training.model_copy(update=update)})
-    layout = torch.channels_last if settings.training.channels_last else torch.contiguous_format
-    copies = NetworkPair(*(copy.deepcopy(net).to(device).to(memory_format=layout) for net in pair.networks().values()))
+    channels_last = settings.training.channels_last
+    networks = (copy.deepcopy(net) for net in pair.networks().values())
+    copies = NetworkPair(*(place(net, channels_last=channels_last, device=device) for net in networks))
     training = train(Trainer(copies, settings, data.train, block="preflight"), log_every=settings.training.steps + 1)
     clock = clock_of(device)
     times = []

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from harness.data import Dataset, load, to_range
 from harness.errors import HarnessError
 from harness.metrics import Evaluation, measure, to_unit_range
-from harness.models import Conditions, NetworkPair, build_pair, matched_fraction
+from harness.models import Conditions, NetworkPair, build_pair, matched_fraction, place
 from harness.models.cost import cost
 from harness.provenance import code_version, package_versions
 from harness.randomness import stream
@@ -320,9 +320,8 @@ def _move_one_ulp(pair: NetworkPair) -> None:
 
 
 def _placed(pair: NetworkPair, settings: TrialSettings, device: str) -> NetworkPair:
-    layout = torch.channels_last if settings.training.channels_last else torch.contiguous_format
     for network in pair.networks().values():
-        network.to(device).to(memory_format=layout)
+        place(network, channels_last=settings.training.channels_last, device=device)
     return pair
 
 
