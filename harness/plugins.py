@@ -54,12 +54,17 @@ def call(door: str, kind: type[T], **arguments: Any) -> T:
     return result
 
 
-def in_words(error: Exception) -> str:
+def in_words(error: BaseException) -> str:
     """Return an error of a user's code in one line, with the place in that code where it came up."""
     first = (str(error).splitlines() or [""])[0]
-    own = [frame for frame in traceback.extract_tb(error.__traceback__) if not _is_library(frame.filename)]
-    where = f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
-    return f"{type(error).__name__}: {first}{where}"
+    return f"{type(error).__name__}: {first}{place_of(error)}"
+
+
+def place_of(error: BaseException | None) -> str:
+    """Return the line of a user's code at which an error came up, in brackets, or nothing where it was elsewhere."""
+    frames = traceback.extract_tb(error.__traceback__ if error else None)
+    own = [frame for frame in frames if not _is_library(frame.filename)]
+    return f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
 
 
 def _is_library(file: str) -> bool:

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from harness.models import Conditions, NetworkPair
 from harness.models.contract import generated_problems, judged_problems, range_problems
-from harness.models.cost import NetworkCost
-from harness.plugins import in_words
+from harness.models.cost import NetworkCost, words_for_shapes
+from harness.plugins import in_words, place_of
 from harness.preflight.function_probe import probe_inputs
 from harness.preflight.settings_read import own_parts
 from harness.preflight.small_networks import Shape
@@ -54,7 +54,8 @@ def breach(pair: NetworkPair, settings: TrialSettings, shape: Shape) -> tuple[st
     needed = "a Generated(image, code)"
     try:
         generator, discriminator = copy.deepcopy(pair.generator), copy.deepcopy(pair.discriminator)
-        generated = generator.train()(conditions)
+        with words_for_shapes("generator", generator):
+            generated = generator.train()(conditions)
         problems = generated_problems(generator, generated, len(images), s.image_size, s.channels)
         if not problems:
             notes = tuple(f"{called}: {problem}" for problem in range_problems(generated))
@@ -67,9 +68,13 @@ def breach(pair: NetworkPair, settings: TrialSettings, shape: Shape) -> tuple[st
             notes += (f"{called}: two calls differ; draw nothing there",)
         called = f"{names['discriminator']}, called with images {tuple(images.shape)} and {_in_words(conditions)}"
         needed = "a Judgement(real, category)"
-        problems = judged_problems(discriminator.train()(generated.image, conditions), len(images))
+        with words_for_shapes("discriminator", discriminator):
+            judged = discriminator.train()(generated.image, conditions)
+        problems = judged_problems(judged, len(images))
     except Exception as error:  # noqa: BLE001 - whatever a user's code may raise
-        return f"{called}: raised {in_words(error)}; {needed} is needed", ()
+        shapes = isinstance(error, ValueError) and error.__cause__ is not None
+        what = f"{error}{place_of(error.__cause__)}" if shapes else f"raised {in_words(error)}"
+        return f"{called}: {what}; {needed} is needed", ()
     return (f"{called}: {problems[0]}", ()) if problems else (None, notes)
 
 
