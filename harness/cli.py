@@ -86,11 +86,13 @@ def run(
     """Preflight, then every trial that has no row yet; verdicts; a report in the results folder."""
     from harness.driver import Driver
     from harness.report.write import document, write
-    from harness.study.reading import read_study
+    from harness.study.reading import assumptions, read_study
     from harness.terminal.progress import View
 
     study = read_study(study_file, settings or ())
     console = _console(as_json=as_json)
+    for note in assumptions(study):
+        console.print(note, markup=False, highlight=False)
     where = executor_named(executor, workers=workers, cpus=study.runner.cpus, gpus=study.runner.gpus, address=address)
     with View(console) as view:
         driver = Driver(study, results, executor=where, watch=view, shard=_shard(shard))
@@ -151,11 +153,12 @@ def plan(
 ) -> None:
     """Arms, trials, proofs, parameters, multiply-adds, memory, estimated time; trains nothing."""
     from harness.preflight.plan import plan_document, render_plan
-    from harness.study.reading import read_study
+    from harness.study.reading import assumptions, read_study
 
     study = read_study(study_file, settings or ())
     document = plan_document(study, results=results, workers=workers or cores(), build=build)
-    _console(as_json=as_json).print(render_plan(document), markup=False, highlight=False)
+    console = _console(as_json=as_json)
+    console.print("\n".join((render_plan(document), *assumptions(study))), markup=False, highlight=False)
     if as_json:
         _document(document)
 

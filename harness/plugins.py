@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import inspect
 import traceback
 from collections.abc import Callable, Mapping
@@ -24,14 +25,27 @@ def load(door: str) -> Any:
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        raise HarnessError(
-            f"{door}: no module named '{error.name}'; install it, or start python in the folder that holds it"
-        ) from error
+        raise HarnessError(_absent(door, str(error.name))) from error
     except Exception as error:
         raise HarnessError(f"{door}: importing '{module_name}' raised {in_words(error)}") from error
     if not hasattr(module, function):
         raise HarnessError(f"{door}: module '{module_name}' has no '{function}'")
     return getattr(module, function)
+
+
+def require_module(door: str) -> None:
+    """Look for the package of ``package.module:function`` without importing anything.
+
+    Raises:
+        HarnessError: There is none.
+    """
+    package = door.partition(":")[0].partition(".")[0]
+    if importlib.util.find_spec(package) is None:
+        raise HarnessError(_absent(door, package))
+
+
+def _absent(door: str, module: str) -> str:
+    return f"{door}: no module named '{module}'; install it, or start python in the folder that holds it"
 
 
 def call(door: str, kind: type[T], **arguments: Any) -> T:

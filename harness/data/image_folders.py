@@ -109,7 +109,12 @@ def _unpaired(
     style: str,
     notes: tuple[str, ...],
 ) -> Dataset:
-    held = hold_out(where, keys, [()] * len(keys), holdout)
+    held = hold_out(where, keys, [()] * len(keys), holdout) if len(keys) > 2 else np.zeros(len(keys), dtype=bool)
+    if held.sum() < 2:
+        raise DataError(
+            f"{where}: {_count(len(keys))} leave {int(held.sum())} to be held out, and distances between sets "
+            "of images need 2 or more; add pictures, or raise data.holdout"
+        )
     train, heldout = (
         Split(
             target=torch.from_numpy(pixels[mask]),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.metrics.catalogue import metric_named
+from harness.plugins import require_module
 from harness.results.schema import REACHED_HORIZON, ArmPlan
 from harness.results.store import Store
 from harness.statistics import Margin
@@ -45,6 +46,8 @@ def plan_document(study: Study, *, results: str | Path, workers: int, build: boo
         document = planned.document()
         plans = {plan.arm: plan for plan in planned.arms}
     else:
+        for door in own_code(study, every):
+            require_module(door)
         document = {"estimated_seconds": None, "arms": [_unbuilt(arm) for arm in every]}
         plans = {}
     trained = [

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from harness import plugins
 from harness.data import Dataset, load
 from harness.errors import HarnessError
 from harness.models import matched_fraction
@@ -27,7 +28,7 @@ from harness.preflight.own_networks import breach, own_networks, too_large_to_tr
 from harness.preflight.settings_read import changed_settings, own_parts
 from harness.preflight.small_networks import Networks, Shape, shrinking, shrunk
 from harness.results.schema import ArmPlan
-from harness.study.design import Arm
+from harness.study.design import Arm, own_code
 from harness.study.study import Study
 
 __all__ = ["Fact", "Preflight", "preflight"]
@@ -75,8 +76,10 @@ def preflight(
         device: The device whose pace is measured.
 
     Raises:
-        HarnessError: The data is missing or broken, or a metric cannot be computed on it.
+        HarnessError: The data or a user's own code is missing or broken, or a metric cannot be computed on it.
     """
+    for door in own_code(study, arms):
+        plugins.load(door)
     busy = BusyProcesses(workers) if measure_speed else None
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -119,7 +119,9 @@ def own_code(study: Study, chosen: Iterable[Arm]) -> tuple[str, ...]:
         for arm in chosen
         for group in (arm.settings.data, arm.settings.generator, arm.settings.discriminator)
     ]
-    return tuple(dict.fromkeys(name for name in (*kinds, *study.measure.measured) if ":" in name))
+    # A metric's door may stand behind `fid@`, and before `:higher`.
+    metrics = (":".join(metric.rpartition("@")[2].split(":")[:2]) for metric in study.measure.measured)
+    return tuple(dict.fromkeys(name for name in (*kinds, *metrics) if ":" in name))
 
 
 def short_names(axes: Iterable[Axis]) -> dict[Axis, str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.errors import HarnessError, did_you_mean
-from harness.study.reading import setting_paths
+from harness.study.problems import setting_paths
 from harness.study.study import Study
 
 GROUP = "a group of settings"

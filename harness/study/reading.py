@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import functools
-import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
-from harness.errors import MANY_PROBLEMS, HarnessError, StudyError, did_you_mean, shortened
+from harness.errors import HarnessError, StudyError, did_you_mean, shortened
 from harness.metrics.catalogue import metric_named, refusal
 from harness.study import yaml_lines
 from harness.study.design import excess
-from harness.study.settings import Settings, TrialSettings
+from harness.study.problems import Problem, no_such_setting, setting_paths, settings_problems
+from harness.study.settings import TrialSettings, UNetSettings
 from harness.study.study import Study, level_name, put
 
 
@@ -56,19 +55,12 @@ def _checked(document: yaml_lines.Document, where: str, overrides: Iterable[str]
     try:
         study = Study.model_validate(data)
     except ValidationError as error:
-        found = [*_problems(error, Study), *_unknown_axes(data.get("axes"))]
-        raise StudyError(where, document.explain(found)) from None
-    problems = [*_unknown_axes(study.axes), *_axis_problems(study), *_refused_metrics(study), *_empty_windows(study)]
-    too_much = excess(study)
-    if too_much:
-        problems.append((("design",), too_much))
+        problems = [*settings_problems(error, Study, data), *_unknown_axes(data.get("axes"))]
+        raise StudyError(where, document.explain(problems)) from None
+    problems = [problem for check in CHECKS for problem in check(study)]
     if problems:
         raise StudyError(where, document.explain(problems))
     return study
-
-
-Problem = tuple[tuple[str | int, ...], str]
-"""Where in the file, and what is wrong there."""
 
 
 def _refused_metrics(study: Study) -> Iterable[Problem]:
@@ -83,6 +75,8 @@ def _refused_metrics(study: Study) -> Iterable[Problem]:
         )
     for name in study.measure.metrics:
         reason = refusal(metric_named(name), paired=data.PAIRED, characters=data.CHARACTERS)
+        if reason and "also" not in study.measure.model_fields_set and name != study.measure.primary:
+            reason = f"{reason} (it is measured unless `also` says otherwise)"
         if reason:
             yield ("measure", "primary" if name == study.measure.primary else "also"), reason
 
@@ -114,7 +108,7 @@ def _unknown_axes(axes: Any) -> Iterable[Problem]:
     """Yield the axes that are no settings."""
     for axis in axes if isinstance(axes, Mapping) else ():
         if not _is_setting(str(axis)):
-            yield ("axes", axis), f"no such setting{did_you_mean(str(axis), setting_paths())}"
+            yield ("axes", axis), no_such_setting(str(axis), setting_paths(), setting_paths())
 
 
 def _axis_problems(study: Study) -> Iterable[Problem]:
@@ -134,7 +128,7 @@ def _axis_problems(study: Study) -> Iterable[Problem]:
                 study.trial_settings({axis: level})
             except ValidationError as error:
                 where = names[position] if isinstance(given, dict) else position
-                for _, message in _problems(error, TrialSettings):
+                for _, message in settings_problems(error, TrialSettings, study.model_dump()):
                     yield ("axes", axis, where), f"{level_name(level)} is not a level: {message}"
         if axis.split(".")[0] == "data" and _moves_heldout(study, axis, levels):
             yield (
@@ -166,91 +160,47 @@ def _moves_heldout(study: Study, axis: str, levels: Iterable[Any]) -> bool:
     return len(measured) > 1
 
 
-def _problems(error: ValidationError, model: type[Settings]) -> list[Problem]:
-    """Turn pydantic's errors into sentences: what was found, and what is allowed or near."""
-    found: list[Problem] = []
-    for item in error.errors(include_url=False):
-        where = tuple(part for part in item["loc"] if not _is_tag(part))
-        kind, value, context = item["type"], item.get("input"), item.get("ctx", {})
-        if kind == "extra_forbidden":
-            near = len(found) < MANY_PROBLEMS
-            hint = did_you_mean(str(where[-1]), _siblings(model, tuple(map(str, where[:-1])))) if near else ""
-            found.append((where, f"no such setting{hint}"))
-        elif kind == "literal_error":
-            allowed = context["expected"].replace(" or ", ", ").replace("'", "")
-            hint = did_you_mean(value, allowed.split(", ")) if isinstance(value, str) else f"; allowed: {allowed}"
-            found.append((where, f"found {_show(value)}{hint}{yaml_lines.trap(value)}"))
-        elif kind == "union_tag_invalid":
-            tags = [t for t in re.findall(r"'([^']+)'", context["expected_tags"]) if t != "custom"]
-            found.append(
-                (
-                    (*where, "kind"),
-                    f"no '{context['tag']}'{did_you_mean(context['tag'], tags)} (or your own package.module:function)",
-                )
-            )
-        elif kind == "union_tag_not_found":
-            found.append(((*where, "kind"), "is missing; say which kind it is"))
-        elif kind == "missing":
-            found.append((where, "is missing"))
-        elif kind == "value_error":
-            found += [(where, line) for line in str(context["error"]).splitlines()]
-        else:
-            found.append((where, f"{_expected(item['msg'])}, got {_show(value)}{yaml_lines.trap(value)}"))
-    return list(dict.fromkeys(found))
+def _nothing_to_compare(study: Study) -> Iterable[Problem]:
+    """Yield that a study without axes and controls has one arm only."""
+    if not study.axes and not study.design.controls:
+        yield ("axes",), "is missing, so nothing is compared; add one, e.g. discriminator.spectral_norm: [none, convs]"
 
 
-def _is_tag(part: str | int) -> bool:
-    """Tell a tag that pydantic puts into the place of an error from a key of the file."""
-    return isinstance(part, str) and (
-        part in _tags() or bool(re.match(r"^(constrained|function|tuple|literal|Looks|nullable)", part))
-    )
+def _too_much(study: Study) -> Iterable[Problem]:
+    reason = excess(study)
+    if reason:
+        yield ("design",), reason
 
 
-@functools.cache
-def _tags() -> frozenset[str]:
-    """Return the kinds of all groups, as their settings classes name them, and the names of other alternatives."""
-    definitions = TypeAdapter(TrialSettings).json_schema()["$defs"].values()
-    kinds = {group["properties"]["kind"].get("const") for group in definitions if "kind" in group["properties"]}
-    return frozenset({*(kind for kind in kinds if kind), "custom", "number", "schedule", "int", "float", "str"})
+def _sources(study: Study) -> Iterable[Problem]:
+    """Yield that a U-Net, which redraws a source image, has none."""
+    varied = any(axis in ("data", "generator", "data.kind", "generator.kind") for axis in study.axes)
+    if isinstance(study.generator, UNetSettings) and study.data.PAIRED is False and not varied:
+        kind = f"data of kind {study.data.kind}"
+        yield ("generator",), f"kind unet redraws a source image, and {kind} has none; use kind dcgan, or other data"
 
 
-def _expected(message: str) -> str:
-    return (
-        message.replace("Input should be", "expected")
-        .replace("a valid integer", "a whole number")
-        .replace("a valid number", "a number")
-        .replace("a valid string", "text")
-        .replace("a valid boolean", "true or false")
-    )
+def _margin(study: Study) -> Iterable[Problem]:
+    """Yield that an absolute margin is wider than all that the metric can differ by."""
+    margin, (low, high) = study.measure.margin, metric_named(study.measure.primary).range
+    if isinstance(margin, float | int) and margin >= high - low:
+        yield (
+            ("measure", "margin"),
+            f"{margin:g} is no less than the whole range of {study.measure.primary}, {low:g} to {high:g}; write a "
+            f"smaller difference, or {margin:g}% of the baseline's value",
+        )
 
 
-def _show(value: Any) -> str:
-    return f"'{shortened(value)}'" if isinstance(value, str) else shortened(json.dumps(value, default=str))
+def assumptions(study: Study) -> Iterable[str]:
+    """Yield what a study leaves to defaults although its verdicts rest on it."""
+    if "margin" not in study.measure.model_fields_set:
+        yield (
+            f"measure.margin is not given: {study.measure.margin} of the baseline's {study.measure.primary} is taken "
+            "as the smallest difference that matters"
+        )
 
 
-@functools.cache
-def setting_paths(model: type[Settings] = TrialSettings) -> frozenset[str]:
-    """Return the dotted path of every setting of a model, groups included, over all kinds."""
-    return frozenset(_paths(TypeAdapter(model).json_schema()))
-
-
-@functools.cache
-def _siblings(model: type[Settings], group: tuple[str, ...]) -> frozenset[str]:
-    """Return the names of the settings in a group of a model, over all its kinds."""
-    paths = [path.split(".") for path in setting_paths(model)]
-    return frozenset(p[len(group)] for p in paths if len(p) > len(group) and tuple(p[: len(group)]) == group)
-
-
-def _paths(schema: Mapping[str, Any]) -> Iterable[str]:
-    definitions = schema.get("$defs", {})
-
-    def walk(node: Mapping[str, Any], prefix: str) -> Iterable[str]:
-        if "$ref" in node:
-            node = definitions[node["$ref"].rsplit("/", 1)[-1]]
-        for option in (*node.get("oneOf", ()), *node.get("anyOf", ()), *node.get("allOf", ())):
-            yield from walk(option, prefix)
-        for name, child in node.get("properties", {}).items():
-            yield f"{prefix}{name}"
-            yield from walk(child, f"{prefix}{name}.")
-
-    return walk(schema, "")
+CHECKS: tuple[Callable[[Study], Iterable[Problem]], ...] = (
+    lambda study: _unknown_axes(study.axes), _axis_problems, _refused_metrics, _empty_windows, _sources, _margin,
+    _nothing_to_compare, _too_much,
+)  # fmt: skip

@@ -371,7 +371,7 @@ class TrainingSettings(Settings):
 
     steps: Count = 1000
     """Steps of training; one is a discriminator's update or several, then a generator's or several."""
-    batch_size: Annotated[int, Strict(), Field(ge=2)] = 16
+    batch_size: Annotated[int, Strict(), Field(ge=2, le=8192)] = 16
     """Items in a batch."""
     discriminator_steps: Count = 1
     """Discriminator updates a step."""

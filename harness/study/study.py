@@ -118,7 +118,9 @@ class MeasureSettings(Settings):
     def _margin(cls, value: float | str | dict[str, float | str]) -> float | str | dict[str, float | str]:
         for margin in value.values() if isinstance(value, dict) else (value,):
             if isinstance(margin, str) and not re.fullmatch(r"\d+(\.\d+)?%", margin):
-                raise ValueError(f"'{margin}' is neither a number nor a percentage such as 10%")
+                number = re.fullmatch(r"\d+(\.\d+)?", margin)
+                way = f"is text; write {margin} without quotes, or {margin}%" if number else "is neither a number nor"
+                raise ValueError(f"'{margin}' {way}{'' if number else ' a percentage such as 10%'}")
         return value
 
     @model_validator(mode="after")

@@ -121,7 +121,7 @@ def test_rows_are_equal_by_two_workers_or_in_one_process_and_in_two_rounds(
 def test_another_seed_is_a_replication_in_a_folder_of_its_own(
     done: tuple[Path, subprocess.CompletedProcess[str]], study: Path, tmp_path: Path
 ) -> None:
-    assert call("run", study, "--results", tmp_path / "r", "--workers", 1, "--set", "design.seed=1") == 0
+    assert call("run", study, "--results", tmp_path / "r", "--workers", 1, "--set", "design.seed=1").returncode == 0
     first, again = rows(done[0] / "results" / "tiny"), rows(tmp_path / "r" / "tiny+seed1")
     assert first.keys() == again.keys()
     assert {row["data_hash"] for row in again.values()} == {row["data_hash"] for row in first.values()}

@@ -84,7 +84,7 @@ def test_a_changed_pixel_or_size_or_share_changes_the_hash(tmp_path):
 
 def test_a_limit_takes_the_first_by_hash_and_a_larger_one_keeps_them(tmp_path):
     folder = celeba(tmp_path)
-    few, more = (load(ImageFolderSettings(path=str(folder), limit=limit)) for limit in (4, 7))
+    few, more = (load(ImageFolderSettings(path=str(folder), limit=limit, holdout=0.5)) for limit in (4, 7))
     names = [set(d.train.labels) | set(d.heldout.labels) for d in (few, more)]
     assert (len(names[0]), len(names[1])) == (4, 7)
     assert names[0] < names[1]
@@ -122,8 +122,10 @@ def test_a_folder_that_is_missing_empty_or_holds_one_picture_is_told(tmp_path):
     with pytest.raises(DataError, match="no pictures"):
         load(ImageFolderSettings(path=str(tmp_path)))
     noise(1, 30, 30).save(tmp_path / "one.png")
-    with pytest.raises(DataError, match="1 item in 1 group"):
-        load(ImageFolderSettings(path=str(tmp_path)))
+    for count in (2, 3):
+        with pytest.raises(DataError, match=r"picture.* to be held out, and distances between sets of images need 2"):
+            load(ImageFolderSettings(path=str(tmp_path)))
+        noise(count, 30, 30).save(tmp_path / f"{count}.png")
 
 
 def bomb(width: int, height: int) -> bytes:

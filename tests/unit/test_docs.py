@@ -9,7 +9,8 @@ import pytest
 
 from harness.metrics.catalogue import METRICS
 from harness.study.explain import reference
-from harness.study.reading import read_study, setting_paths
+from harness.study.problems import setting_paths
+from harness.study.reading import read_study
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])

@@ -7,7 +7,7 @@ import pytest
 from harness.cli import main
 from harness.errors import HarnessError
 from harness.study.explain import explain, render_explanation, settings
-from harness.study.reading import setting_paths
+from harness.study.problems import setting_paths
 from harness.study.study import Study
 
 

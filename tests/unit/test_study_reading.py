@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic_core import PydanticUndefined
 
 from harness.errors import HarnessError, StudyError
-from harness.study.reading import read_study, setting_paths
+from harness.study.problems import _options, setting_paths
+from harness.study.reading import assumptions, read_study
 from harness.study.settings import DcganGeneratorSettings, FaceSettings, TrialSettings
 from harness.study.study import Study, level_name, put
 
@@ -102,6 +105,64 @@ def test_each_mistake_in_an_axis_is_told(tmp_path: Path, axis: str, message: str
     assert found.startswith("line 4: ")
 
 
+HEAD = "study: x\ndata: {kind: glyphs}\n"
+FACES = "study: x\ndata: {kind: faces}\naxes: {discriminator.spectral_norm: [none, convs]}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (f"{GOOD}measure: {{primary: ssim, margin: 10}}\n", "10 is no less than the whole range of ssim, -1 to 1"),
+        (f"{GOOD}measure: {{margin: '10'}}\n", "'10' is text; write 10 without quotes, or 10%"),
+        (f"{GOOD}measure: {{margin: [1]}}\n", "measure.margin: expected a number or text, got [1]"),
+        (f"{GOOD}measure: [a]\n", 'measure: expected a group of settings, got ["a"]'),
+        (f"{GOOD}design: {{blocks: {{looks: []}}}}\n", "design.blocks.looks: expected at least 1 of them, got []"),
+        (f"{GOOD}training: {{batch_size: 100000}}\n", "expected less than or equal to 8192, got 100000"),
+        (f"{GOOD}training: {{optimizer: {{betas: [0.5]}}}}\n", "training.optimizer.betas.1: is missing"),
+        (f"{GOOD}runner: {{gpus: many}}\n", "runner.gpus: expected a number, got 'many'"),
+        (f"{GOOD}steps: 100\n", "steps: no such setting; did you mean 'training.steps'?"),
+        (HEAD, "axes: is missing, so nothing is compared"),
+        (f"{HEAD}axes: {{discriminator.spectral_norm: none}}\n", "expected levels as a list, such as [none, convs]"),
+        (f"{HEAD}axes: {{training.batch_size: 16}}\n", "axes.training.batch_size: expected levels as a list"),
+        (f"{HEAD}axes: {{lr: [1.0e-4, 2.0e-4]}}\n", "did you mean 'training.optimizer.lr'?"),
+        (f"{HEAD}axes: [a]\n", 'axes: expected a mapping of names to values, got ["a"]'),
+        (GOOD.replace("study: x", "study: my study"), "study: expected letters, digits, _, . and -"),
+        (GOOD.replace("kind: glyphs", "kind: 5"), "data.kind: no '5'; allowed: faces, glyphs, images, pairs"),
+        (GOOD.replace("{kind: glyphs}", "glyphs"), "data: expected a group of settings that begins with kind, got 'gl"),
+        (f"{FACES}measure: {{also: []}}\n", "kind unet redraws a source image, and data of kind faces has none"),
+        (f"{FACES}generator: {{kind: dcgan}}\nmeasure: {{also: [ssim]}}\n", "ssim: needs pairs"),
+        (
+            FACES.replace("faces", "faces, targets: [DejaVuSerif]") + "generator: {kind: dcgan}\nmeasure: {also: []}\n",
+            "data.targets: no setting of kind faces, but of glyphs",
+        ),
+    ],
+)
+def test_each_mistake_of_a_new_user_is_told_in_words_of_the_study(tmp_path: Path, text: str, message: str) -> None:
+    (said,) = problems(tmp_path, text)
+    assert message in said
+    assert not re.search(r"valid (list|dict|tuple)|instance of|Input|String|should|\^|list\[any\]", said)
+
+
+def test_a_metric_that_only_the_default_asks_for_says_so(tmp_path: Path) -> None:
+    said = problems(tmp_path, f"{FACES}generator: {{kind: dcgan}}\n")
+    assert len(said) == 2
+    assert all("(it is measured unless `also` says otherwise)" in line for line in said)
+
+
+def test_a_margin_that_nobody_wrote_is_named(tmp_path: Path) -> None:
+    (said,) = assumptions(read(tmp_path, GOOD))
+    assert said.startswith("measure.margin is not given: 10% of the baseline's fid_efficientnet is taken")
+    assert list(assumptions(read(tmp_path, f"{GOOD}measure: {{margin: 10%}}\n"))) == []
+
+
+def test_each_kind_that_a_file_may_name_is_known_from_its_class_alone(tmp_path: Path) -> None:
+    for group in ("data", "generator", "discriminator"):
+        kinds = {option.model_fields["kind"].default for option in _options(Study.model_fields[group].annotation)}
+        for kind in kinds - {PydanticUndefined}:
+            said = problems(tmp_path, f"study: x\n{group}: {{kind: {kind}, nothing: 1}}\n")
+            assert any(line.startswith(f"line 2: {group}.nothing: no such setting") for line in said), said
+
+
 def test_all_problems_of_a_file_come_in_one_message_in_its_order(tmp_path: Path) -> None:
     text = "study: x\ntraining: {steps: 2e4, batch: 3}\nmeasure: {primary: fidd}\naxes: {training.lr: [1, 2]}\n"
     found = problems(tmp_path, text)
@@ -177,7 +238,7 @@ def test_an_axis_can_be_set_for_one_call_by_its_dotted_name(tmp_path: Path) -> N
     assert set(study.axes) == {"discriminator.spectral_norm", "training.batch_size"}
 
 
-PRESET = "study: s\npreset: zi2zi\n"
+PRESET = "study: s\npreset: zi2zi\naxes: {discriminator.norm: [batch, instance]}\n"
 
 
 def test_a_preset_is_laid_under_the_settings_of_the_file(tmp_path: Path) -> None:
