@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -174,12 +175,11 @@ def _compare(arms: Sequence[ArmFindings]) -> None:
     for findings in arms:
         if findings.pair is None or findings.arm.control in ("a/a", "one-ulp"):
             continue
-        if findings.size is not None and (large := too_large_to_try(findings.arm.settings, findings.size)):
+        sizes = ((x.arm.settings, x.size) for x in (baseline, findings) if x.size is not None)
+        if large := next(filter(None, itertools.starmap(too_large_to_try, sizes)), None):
             findings.notes += (large,)
             continue
         probed = reference if findings is baseline else _probed(findings, width)
-        assert probed is not None
-        assert reference is not None
         try:
             if findings is baseline:
                 _ = reference.course
@@ -201,7 +201,8 @@ def _compare(arms: Sequence[ArmFindings]) -> None:
         if alike.proof is None:
             findings.same_class = _same_class(findings, baseline)
             name, twin = seen.setdefault(probed.digest, (findings.arm.name, probed))
-            if twin not in (probed, reference) and likeness(probed, twin, name).bitwise:
+            comparable = twin not in (probed, reference) and not own_networks(findings.arm.settings)
+            if comparable and likeness(probed, twin, name).bitwise:
                 findings.notes += (f"the same as arm {name}, bit for bit",)
 
 
