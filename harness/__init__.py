@@ -75,7 +75,7 @@ def run(
     """
     from harness.driver import Driver
     from harness.executors.named import executor_named
-    from harness.report.write import write
+    from harness.report.write import refresh
     from harness.study.reading import checked
 
     asked = checked(study, settings)
@@ -83,7 +83,7 @@ def run(
         executor = executor_named(executor, workers=workers, cpus=asked.runner.cpus, gpus=asked.runner.gpus)
     driver = Driver(asked, results, executor=executor, watch=watch or (lambda _: None))
     verdicts = driver.run()
-    write(verdicts, driver.store)
+    refresh(verdicts, driver.store)
     return verdicts
 
 

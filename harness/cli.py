@@ -85,7 +85,7 @@ def run(
 ) -> None:
     """Preflight, then every trial that has no row yet; verdicts; a report in the results folder."""
     from harness.driver import Driver
-    from harness.report.write import document, write
+    from harness.report.write import document, refresh
     from harness.study.reading import assumptions, read_study
     from harness.terminal.progress import View
 
@@ -103,7 +103,7 @@ def run(
             view.__exit__(None, None, None)
             console.print(f"interrupted; {done} trials have their rows; run again to go on")
             raise typer.Exit(INTERRUPTED) from None
-    paths = write(findings, driver.store)
+    paths = refresh(findings, driver.store)
     _print_findings(findings, console)
     at = "" if driver.store.remote is None else f", and at {driver.store.remote.uri}"
     console.print(f"\nreport: {paths['html']}{at}", highlight=False)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+import platform
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from harness.dashboard import Mirror
 from harness.errors import MissingExtraError, StoreError
 from harness.executors.base import Compute, Event, Executor, Finished, Lost, Place
 from harness.metrics.catalogue import metric_named, missing_extra
-from harness.provenance import environment
-from harness.results.derived import with_derived_values
+from harness.provenance import environment, package_versions, sources_digest
 from harness.results.schema import ArmPlan, TrialRows
 from harness.results.store import Store
 from harness.statistics import next_look
@@ -93,7 +94,7 @@ FOLD_EVERY = 256
 
 
 class Driver:
-    """The only writer of one study's tables and of their mirror."""
+    """The only writer of one study's tables."""
 
     def __init__(
         self, study: Study, results: str | Path, *, executor: Executor, watch: Watch, shard: Shard | None = None
@@ -108,6 +109,7 @@ class Driver:
         self.study_hash = study.hash
         self.plans: dict[str, ArmPlan] = {}
         self.kept = 0
+        self._judged: StudyVerdicts | None = None
 
     def run(self) -> StudyVerdicts:
         """Compute every trial that has no row yet, and judge.
@@ -116,33 +118,58 @@ class Driver:
             HarnessError: The folder is in use, not writable or another study's; the data is missing.
         """
         with self.store.held():
-            self._freeze()
-            expected = len(self._missing(self.arms, self.study.design.goals[0]))
+            self.store.freeze(self.study, environment())
+            for path in self.store.set_aside_damaged():
+                self.watch(SetAside(path))
+            goals = self.study.design.goals
+            plan = self._plan_before()
+            if plan is not None and not self._missing(self._open_arms(), goals[-1]):
+                self._announce(plan)
+                return self.findings()
+            if plan is not None and (plan["timed_on"] != self._timed_on() or own_code(self.study, self.arms)):
+                plan = None
+            expected = len(self._missing(self.arms, goals[0]))
             with self.executor.opened(self._place(), expected) as compute:
-                self._prepare()
-                mirror = Mirror(self.study, self.store, self.study.runner.storage)
-                with self._room():
-                    mirror.sync()
-                for goal in self.study.design.goals:
-                    self._compute(self._missing(self._open_arms(), goal), compute, mirror)
+                self._announce(self._plan() if plan is None else plan)
+                for goal in goals:
+                    self._compute(self._missing(self._open_arms(), goal), compute)
                     if self.study.design.looks and self.shard.of == 1:
                         findings = self.findings()
                         self.watch(LookDone(findings, goal, tuple(arm.name for arm in self._open_arms())))
-            found = self.findings()
-            with self._room():
-                mirror.describe(found)
-            return found
+            return self.findings()
 
     def findings(self) -> StudyVerdicts:
         """Judge the rows so far."""
-        return judge(self.study, self.store.tables(), self.plans)
+        if self._judged is None:
+            self._judged = judge(self.study, self.store.tables(), self.plans)
+        return self._judged
 
-    def _freeze(self) -> None:
-        """Write the study down before its first trial, or refuse one that differs from what was written down."""
-        self.store.freeze(self.study, environment())
+    def _plan_before(self) -> dict[str, Any] | None:
+        """Take over the plan of a run before, and return it; None where the study or the code was another.
 
-    def _prepare(self) -> None:
-        """Load the data, prove what can be proved, and say what will be done."""
+        Proofs and times take seconds and torch, which a study that is finished does without.
+        """
+        try:
+            plan, plans = self.store.plan_document(), self.store.plan()
+        except StoreError:
+            return None
+        if plan.get("of") != self._planned():
+            return None
+        self.plans = plans
+        return plan
+
+    def _planned(self) -> dict[str, Any]:
+        """Return what a plan is of: settings and code, but for the user's own."""
+        text = self.study.model_dump_json(exclude={"question", "claims", "runner"})
+        settings = hashlib.sha256(text.encode()).hexdigest()
+        return {"settings": settings, "sources": sources_digest(), "packages": package_versions()}
+
+    def _timed_on(self) -> dict[str, Any]:
+        """Return what the times of a plan depend on beside what it is of."""
+        return {**environment(), "host": platform.node(), "workers": self.executor.workers}
+
+    def _plan(self) -> dict[str, Any]:
+        """Load the data, prove what can be proved, write it down and return it."""
         from harness.data import load
         from harness.preflight.preflight import preflight
         from harness.preflight.refusal import refuse_if_none_can_be_trained
@@ -150,26 +177,35 @@ class Driver:
         for name in self.study.measure.metrics:
             if missing := missing_extra(metric_named(name)):
                 raise MissingExtraError(missing)
-        for path in self.store.set_aside_damaged():
-            self.watch(SetAside(path))
         notes = [note for settings in _distinct_data(self.arms) for note in load(settings, self.cache).notes]
-        if own := own_code(self.study, self.arms):
-            notes.append(f"your own code: {', '.join(own)}")
         plan = preflight(self.study, self.arms, cache=self.cache, workers=self.executor.workers or 1)
         refuse_if_none_can_be_trained(self.study, plan.arms)
         self.plans = {found.arm: found for found in plan.arms}
-        self.store.write_file("plan.json", json.dumps(plan.document(), indent=1, ensure_ascii=False).encode())
+        document = {
+            **plan.document(),
+            "notes": list(dict.fromkeys(notes)),
+            "of": self._planned(),
+            "timed_on": self._timed_on(),
+        }
+        self.store.write_file("plan.json", json.dumps(document, indent=1, ensure_ascii=False).encode())
+        return document
+
+    def _announce(self, plan: Mapping[str, Any]) -> None:
+        """Say what will be done."""
+        notes = list(plan["notes"])
+        if own := own_code(self.study, self.arms):
+            notes.append(f"your own code: {', '.join(own)}")
         wanted = trials(self._trained(), self.shard.blocks(self.study.design.goals[0]))
         done = self.store.done()
         self.watch(
             Planned(
                 self.study,
                 self.arms,
-                plan.arms,
-                tuple(dict.fromkeys(notes)),
+                tuple(self.plans.values()),
+                tuple(notes),
                 wanted,
                 sum(trial.trial_id in done for trial in wanted),
-                plan.estimated_seconds,
+                plan.get("estimated_seconds"),
             )
         )
 
@@ -210,7 +246,7 @@ class Driver:
         done = self.store.done()
         return [t for t in trials(chosen, self.shard.blocks(blocks)) if t.trial_id not in done]
 
-    def _compute(self, wanted: Iterable[Trial], compute: Compute, mirror: Mirror) -> None:
+    def _compute(self, wanted: Iterable[Trial], compute: Compute) -> None:
         """Compute trials, again where they were lost to causes that are not their own."""
         retries = self.study.runner.retries
         tasks = [self._task(trial) for trial in wanted]
@@ -224,28 +260,17 @@ class Driver:
                         self.watch(Retried(event.task, event.message))
                     elif isinstance(event, (Finished, Lost)):
                         rows = event.rows if isinstance(event, Finished) else self._lost(event)
-                        self._keep(event.task, rows, mirror)
+                        self._keep(event.task, rows)
             tasks = again
 
-    def _keep(self, task: TrialTask, rows: TrialRows, mirror: Mirror) -> None:
+    def _keep(self, task: TrialTask, rows: TrialRows) -> None:
         self.store.write(rows, axes=list(self.study.axes), metrics=self.study.measure.measured)
         (self.store.folder / "checkpoints" / f"{task.trial_id}.pt").unlink(missing_ok=True)
-        with self._room():
-            mirror.add(with_derived_values(rows, self.study.measure.metrics), rows.measurements)
+        self._judged = None
         self.kept += 1
         if self.kept % FOLD_EVERY == 0:
             self.store.fold()
         self.watch(Stored(task, rows))
-
-    @contextmanager
-    def _room(self) -> Iterator[None]:
-        """Name the folder when the mirror finds its disk full or read-only; the rows are stored by then."""
-        try:
-            yield
-        except OSError as error:
-            raise StoreError(
-                f"{self.store.folder}: cannot be written ({error.strerror or error}); make room, and run again to go on"
-            ) from error
 
     def _task(self, trial: Trial) -> TrialTask:
         arm = trial.arm

@@ -6,10 +6,11 @@ import io
 import math
 import shutil
 import tempfile
+import threading
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from harness.metrics.catalogue import metric_named
 from harness.results.schema import REACHED_HORIZON, Row
 from harness.results.store import Store
 from harness.study.study import Study
-from harness.verdicts.judge import StudyVerdicts, judge
+from harness.verdicts.judge import judge
 
 if TYPE_CHECKING:
     import optuna
@@ -34,8 +35,6 @@ SHOWN = (
     *("parameters_g", "parameters_d", "macs_g", "macs_d", "seconds_per_step", "wall_seconds", "peak_bytes"),
 )
 """Columns of `trials` that become user attributes, before the metrics."""
-NOTE_EVERY = 30.0
-"""Seconds between two updates of the study's note while trials come in."""
 
 
 class Mirror:
@@ -51,24 +50,74 @@ class Mirror:
         """
         self.study, self.store, self.url = study, store, url
         self._optuna: optuna.Study | None = None
-        self._noted = -math.inf
+        self._complaint = ""
+        self.remade = 0
+        """Times that the storage was made anew: what has it open must open it again."""
 
     @property
     def journal(self) -> Path:
         """The storage's file where no URL was given."""
         return self.store.folder / "optuna.journal"
 
-    def add(self, trial: Mapping[str, Any], measurements: Sequence[Mapping[str, Any]] = ()) -> None:
-        """Mirror one finished trial, whose rows and pictures are stored.
+    @contextmanager
+    def followed(self, announce: Callable[[str], object], every: float = 2.0) -> Iterator[None]:
+        """Keep the storage in step with the rows, by a thread, for as long as somebody watches.
+
+        Where another process does so already, nothing is written here. A storage that cannot be written is one line,
+        and tried again with the next row: the rows are not touched by it.
 
         Args:
-            trial: Its row of the table `trials`.
-            measurements: Its rows of the table `measurements`.
+            announce: Called with the line.
+            every: Seconds between two looks at the rows; a tenth of the time at the most goes into writing.
         """
-        with quiet():
-            self._add(self._opened(), self._mirrored(trial, measurements))
-            if time.monotonic() - self._noted > NOTE_EVERY:
-                self.describe()
+        from filelock import FileLock, Timeout
+
+        try:
+            lock = FileLock(self.store.folder / ".mirror.lock", timeout=0)
+            lock.acquire()
+        except (Timeout, OSError):
+            yield
+            return
+        over = threading.Event()
+        seen = self._follow(None, announce)
+
+        def follow() -> None:
+            last, pause = seen, every
+            while not over.wait(pause):
+                began = time.monotonic()
+                last = self._follow(last, announce)
+                pause = max(every, 9 * (time.monotonic() - began))
+
+        thread = threading.Thread(target=follow, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+            lock.release()
+
+    def _follow(self, seen: object, announce: Callable[[str], object]) -> object:
+        """Bring the storage up to date if the rows or the storage changed, and return what was seen of both."""
+        try:
+            rows = self.store.digest()  # Before they are read: what comes meanwhile is seen the next time.
+            if (rows, self._stamp()) == seen:
+                return seen
+            self.study = self.store.frozen().study
+            self.sync()
+            self._complaint = ""
+            return rows, self._stamp()
+        # A view must not end its server, whatever SQLite, the disk or a row in the making answers.
+        except Exception as error:  # noqa: BLE001
+            text = f"mirror {self.url or self.journal}: not up to date ({(str(error) or repr(error)).splitlines()[0]})"
+            if text != self._complaint:
+                announce(f"{text}; the rows are safe, and it is tried again")
+            self._complaint = text
+            return None
+
+    def _stamp(self) -> object:
+        """Return what changes when the journal does; databases are not looked at."""
+        return self.journal.stat().st_mtime_ns if self.url is None and self.journal.exists() else None
 
     def sync(self) -> int:
         """Make the storage equal to the stored rows, and return how many trials had to be written.
@@ -76,7 +125,7 @@ class Mirror:
         What is missing is added. A storage that is damaged, or says anything else than the rows, is made anew.
         """
         with quiet():
-            if self.url is None:
+            if self.url is None and self._optuna is None:
                 # One writer: a lock that is there was left by a killed process, and would hold up the next by 30 s.
                 self.journal.with_name(f"{self.journal.name}.lock").unlink(missing_ok=True)
             wanted, found = self._wanted(), self._found()
@@ -99,6 +148,7 @@ class Mirror:
 
         with quiet():
             self._optuna = None
+            self.remade += 1
             if self.url is None:
                 self.journal.unlink(missing_ok=True)
             elif self.study.results_name in optuna.get_all_study_names(self.storage()):
@@ -110,22 +160,17 @@ class Mirror:
             self.describe()
             return len(wanted)
 
-    def describe(self, findings: StudyVerdicts | None = None) -> None:
+    def describe(self) -> None:
         """Write the verdicts into the study's note, with what Optuna's own figures do not say.
 
         Without the package optuna-dashboard nothing shows notes, so none is written.
-
-        Args:
-            findings: What the study found; None judges the stored rows.
         """
         try:
             from optuna_dashboard import save_note
         except ImportError:
             return
-        found = findings or judge(self.study, self.store.tables(), self.store.plan())
         with quiet():
-            save_note(self._opened(), note(found))
-        self._noted = time.monotonic()
+            save_note(self._opened(), note(judge(self.study, self.store.tables(), self.store.plan())))
 
     def storage(self) -> BaseStorage:
         """Open the storage; an empty journal is made where there is none."""
@@ -169,6 +214,8 @@ class Mirror:
             return None
         try:
             trials = self._opened().get_trials(deepcopy=False)
+        except KeyError:
+            return None  # Somebody deleted the study in the dashboard.
         except Exception:
             # Whatever a damaged journal raises, it is a view and is made anew; a URL is the user's to mend.
             if self.url is not None:
@@ -274,13 +321,32 @@ def _whole(journal: Path) -> bool:
 @contextmanager
 def quiet() -> Iterator[None]:
     """Keep Optuna's greetings and its warnings about experimental functions off the terminal."""
-    import optuna
+    with _QUIET:
+        yield
 
-    level = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            yield
-    finally:
-        optuna.logging.set_verbosity(level)
+
+class _Quiet:
+    """Verbosity and filters of warnings are the whole process's: of its threads, the last one out puts them back."""
+
+    def __init__(self) -> None:
+        self._lock, self._inside, self._before = threading.Lock(), 0, ExitStack()
+
+    def __enter__(self) -> None:
+        import optuna
+
+        with self._lock:
+            self._inside += 1
+            if self._inside == 1:
+                self._before.callback(optuna.logging.set_verbosity, optuna.logging.get_verbosity())
+                optuna.logging.set_verbosity(optuna.logging.WARNING)
+                self._before.enter_context(warnings.catch_warnings())
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._before.close()
+
+
+_QUIET = _Quiet()

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.dashboard.mirror import Mirror, quiet
-from harness.dashboard.request_guard import RequestGuard
-from harness.errors import HarnessError, MissingExtraError, StoreError
+from harness.dashboard.request_guard import Application, Environ, RequestGuard, StartResponse
+from harness.errors import HarnessError, MissingExtraError
 from harness.results.store import Store
 
 if TYPE_CHECKING:
@@ -29,21 +30,21 @@ def serve(
     edits: bool = False,
     announce: Callable[[str], object] = lambda _: None,
 ) -> None:
-    """Open the Optuna dashboard on a study until it is interrupted; the mirror is brought up to date before.
+    """Open the Optuna dashboard on a study until it is interrupted; the mirror is kept in step with the rows.
 
     Args:
         study_folder: A study's results.
         port: On 127.0.0.1; 0 takes a free one.
         url: The mirror's storage where it is not the journal.
         edits: Let the dashboard's pages change the mirror.
-        announce: Told one line with the address.
+        announce: Told one line with the address, and one where the mirror cannot be kept in step.
 
     Raises:
         MissingExtraError: optuna-dashboard or its server is not installed.
         StoreError: The folder holds no study.
         HarnessError: The port is none, or taken.
     """
-    with opened(study_folder, port, url=url, edits=edits) as server:
+    with opened(study_folder, port, url=url, edits=edits, announce=announce) as server:
         announce(f"{address(server)}/dashboard/ ({'' if edits else 'read-only; '}Ctrl-C stops it)")
         try:
             server.serve()
@@ -52,7 +53,14 @@ def serve(
 
 
 @contextmanager
-def opened(study_folder: Path, port: int = 0, *, url: str | None = None, edits: bool = False) -> Iterator[Server]:
+def opened(
+    study_folder: Path,
+    port: int = 0,
+    *,
+    url: str | None = None,
+    edits: bool = False,
+    announce: Callable[[str], object] = lambda _: None,
+) -> Iterator[Server]:
     """Give the dashboard's HTTP server, bound and ready to `serve`; it is stopped after.
 
     Arguments and errors as of `serve`.
@@ -68,16 +76,24 @@ def opened(study_folder: Path, port: int = 0, *, url: str | None = None, edits: 
         raise MissingExtraError(f"dashboard: {error.name} is not installed; {way}") from None
     store = Store(study_folder)
     mirror = Mirror(store.frozen().study, store, url)
-    try:
-        with store.held():
-            mirror.sync()
-    except StoreError:
-        # A driver at work keeps the mirror itself; there is something to show once it has begun one.
-        if url is None and not mirror.journal.exists():
-            raise
-    with quiet():
-        application = RequestGuard(wsgi(mirror.storage(), artifact_store=mirror.artifacts()), edits=edits)
-    server = Server((ADDRESS, port), application, numthreads=THREADS, server_name="localhost")
+
+    @functools.lru_cache(maxsize=1)
+    def pages(_remade: int) -> Application:
+        with quiet():
+            application: Application = wsgi(mirror.storage(), artifact_store=mirror.artifacts())
+        return application
+
+    def shown(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        return pages(mirror.remade)(environ, start_response)
+
+    with mirror.followed(announce):
+        guarded = RequestGuard(shown, edits=edits)
+        with _listening(Server((ADDRESS, port), guarded, numthreads=THREADS, server_name="localhost"), port) as server:
+            yield server
+
+
+@contextmanager
+def _listening(server: Server, port: int) -> Iterator[Server]:
     server.max_request_header_size, server.max_request_body_size = MOST_HEADER_BYTES, MOST_BODY_BYTES
     try:
         with socket.create_server((ADDRESS, port)):

@@ -6,13 +6,35 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.atomic_write import atomic_write
 from harness.errors import StoreError
 
 if TYPE_CHECKING:
     from harness.results.store import Store
     from harness.verdicts.judge import StudyVerdicts
 
-__all__ = ["document", "write"]
+__all__ = ["document", "refresh", "write"]
+
+
+ENDINGS = ("html", "md", "tex", "json")
+
+
+def refresh(findings: StudyVerdicts, store: Store) -> dict[str, Path]:
+    """Write a study's report, as `write` does, unless the one that is there is of the same rows, study and code."""
+    folder = store.folder / "report"
+    paths = {ending: folder / f"report.{ending}" for ending in ENDINGS}
+    digest, of = store.digest(), folder / ".of"
+    if (
+        of.is_file()
+        and of.read_text(encoding="utf-8", errors="replace") == digest
+        and all(map(Path.is_file, paths.values()))
+    ):
+        return paths
+    of.unlink(missing_ok=True)
+    write(findings, store)
+    with atomic_write(of) as file:
+        file.write(digest.encode())
+    return paths
 
 
 def write(findings: StudyVerdicts, store: Store, folder: Path | None = None) -> dict[str, Path]:

@@ -55,7 +55,7 @@ TRIAL_COLUMNS = (
     Column("peak_bytes", "int64", "largest resident memory of the process during the trial", "bytes", timing=True),
     Column("attempts", "int64", "times the trial was begun, kills and retries included", timing=True),
     Column("started_at", "timestamp", "UTC", timing=True),
-    Column("code_version", "string", "of this package, with a digest of its sources"),
+    Column("code_version", "string", "of this package, with a digest of the sources that compute rows"),
     Column("packages", "string", "versions of what computes, as JSON"),
     Column("device", "string", "cpu, or the name of the GPU"),
     Column("threads", "int64", "threads of the trial's process"),

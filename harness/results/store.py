@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+import hashlib
 import json
 import os
 import re
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.atomic_write import atomic_write, remove_scratch
 from harness.errors import StoreError
+from harness.provenance import sources_digest
 from harness.results.derived import with_derived
 from harness.results.frozen import Amendment, FrozenStudy
 from harness.results.parquet_cache import Folder
@@ -137,14 +138,38 @@ class Store:
         self.write_file("study.json", json.dumps(frozen.document(), indent=1, ensure_ascii=False).encode())
         self.write_file("environment.json", json.dumps(environment, indent=1, ensure_ascii=False).encode())
 
-    def plan(self) -> dict[str, ArmPlan]:
-        """Return what preflight wrote down of each arm, by name; nothing if it never came to that."""
+    def plan_document(self) -> dict[str, Any]:
+        """Return what preflight wrote down; of no arms if it never came to that.
+
+        Raises:
+            StoreError: It is damaged.
+        """
         path = self.folder / "plan.json"
-        if not path.exists():
-            return {}
-        names = {f.name for f in dataclasses.fields(ArmPlan)}
-        found = json.loads(path.read_text(encoding="utf-8"))["arms"]
-        return {item["arm"]: ArmPlan(**{k: v for k, v in item.items() if k in names}) for item in found}
+        try:
+            document = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {"arms": []}
+        except (OSError, ValueError, RecursionError) as error:
+            raise _no_plan(path, str(error)) from None
+        if not isinstance(document, dict) or "arms" not in document:
+            raise _no_plan(path, "it names no arms")
+        return document
+
+    def plan(self) -> dict[str, ArmPlan]:
+        """Return what preflight wrote down of each arm, by name; nothing if it never came to that.
+
+        Raises:
+            StoreError: It is damaged.
+        """
+        from pydantic import TypeAdapter, ValidationError
+
+        arms = self.plan_document()["arms"]
+        try:
+            return {plan.arm: plan for plan in TypeAdapter(list[ArmPlan]).validate_python(arms)}
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where = ".".join(map(str, first["loc"]))
+            raise _no_plan(self.folder / "plan.json", f"{where}: {first['msg']}") from None
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -192,6 +217,15 @@ class Store:
             return (self.folder / ".holder").read_text(encoding="utf-8")
         except OSError:
             return "another process"
+
+    def digest(self) -> str:
+        """Return a digest that changes with the rows, the study, the plan, and the code that shows them."""
+        digest = hashlib.sha256(sources_digest().encode())
+        for name in ("study.json", "plan.json"):
+            path = self.folder / name
+            digest.update(path.read_bytes() if path.is_file() else b"")
+        digest.update(json.dumps(self._files("trials").stamps()).encode())
+        return digest.hexdigest()
 
     # ---- rows -------------------------------------------------------------------------------------------------------
 
@@ -317,6 +351,10 @@ class Store:
     def samples(self) -> Path:
         """The folder of sample strips."""
         return self.folder / "samples"
+
+
+def _no_plan(path: Path, why: str) -> StoreError:
+    return StoreError(f"{path}: is no plan ({why}); delete it, and `run` makes it again")
 
 
 def _schema(columns: Iterable[Column]) -> pa.Schema:

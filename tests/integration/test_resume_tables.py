@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 import tiny
 
+from harness.dashboard import Mirror
+from harness.results.store import Store
+
 PROGRAM = """
 import os, pathlib, signal, sys
 import dummy
@@ -92,12 +95,8 @@ def assert_equal(folders: list[Path]) -> None:
 
 
 def mirrored(folder: Path) -> int:
-    import optuna
-    from optuna.storages import JournalStorage
-    from optuna.storages.journal import JournalFileBackend
-
-    storage = JournalStorage(JournalFileBackend(str(folder / "optuna.journal")))
-    return len(optuna.load_study(study_name="load", storage=storage).trials)
+    store = Store(folder)
+    return Mirror(store.frozen().study, store).sync()
 
 
 def test_a_driver_killed_between_two_writes_loses_and_doubles_nothing(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
 import sys
 import threading
@@ -16,8 +17,10 @@ from optuna.artifacts import get_all_artifact_meta
 from optuna.trial import FrozenTrial, TrialState
 from PIL import Image
 from pretended import SHOWN, SIZE, fill, study
+from tiny import wait_until
 
 from harness.dashboard import Mirror, serve
+from harness.dashboard.mirror import quiet
 from harness.dashboard.note import note
 from harness.dashboard.serving import opened
 from harness.dashboard.trial_picture import ENLARGED, GAP, sample_grid
@@ -97,16 +100,6 @@ def test_the_sample_grid_is_the_first_artifact_of_each_trial(store: Store) -> No
         assert (meta.mimetype, meta.filename) == ("image/png", f"{trial_id}.png")
         with Image.open(store.folder / "artifacts" / meta.artifact_id) as grid:
             assert grid.size == (SIZE * SHOWN // 2 * ENLARGED, (6 * SIZE + 5 * GAP) * ENLARGED)
-
-
-def test_trials_added_one_by_one_are_those_of_a_rebuild(store: Store, tmp_path: Path) -> None:
-    first, second = Mirror(ASKED, store), Mirror(ASKED, store, f"sqlite:///{tmp_path / 'other.db'}")
-    measurements = store.measurements()
-    for row in store.trials().to_dict("records"):
-        of_trial = measurements[measurements["trial_id"] == row["trial_id"]].to_dict("records")
-        first.add(row, of_trial)
-    assert second.rebuild() == 6
-    assert said(first) == said(second)
 
 
 def test_a_second_sync_writes_no_trial(store: Store) -> None:
@@ -304,11 +297,53 @@ def test_one_slow_request_does_not_hold_up_the_others(store: Store) -> None:
         assert answer(connection, "GET", STUDY)[0] == 200
 
 
-def test_a_mirror_that_a_driver_is_writing_is_shown_as_it_is(store: Store) -> None:
-    Mirror(ASKED, store).sync()
-    (store.folder / "trials" / "b002-baseline.parquet").unlink()
-    with store.held(), opened(store.folder):
-        assert len(mirrored(Mirror(ASKED, store))) == 6
+def test_the_mirror_is_kept_in_step_while_a_driver_writes_and_somebody_watches(tmp_path: Path) -> None:
+    store = fill(tmp_path, ASKED, blocks=1)
+    mirror, said = Mirror(ASKED, store), list[str]()
+    with store.held(), mirror.followed(said.append, every=0.01):
+        assert len(mirrored(mirror)) == 2
+        fill(tmp_path, ASKED, blocks=3)
+        wait_until(lambda: said or len(mirrored(mirror)) == 6)
+        with mirror.followed(said.append):  # a second dashboard only shows
+            pass
+    assert said == []
+
+
+@pytest.mark.parametrize("harm", ["study deleted", "journal damaged", "journal deleted", "artifacts removed"])
+def test_a_mirror_that_is_harmed_while_somebody_watches_is_made_anew(store: Store, harm: str) -> None:
+    mirror = Mirror(ASKED, store)
+    with served(store) as connection, quiet():
+        assert len(answer(connection, "GET", STUDY)[1]["trials"]) == 6
+        match harm:
+            case "study deleted":
+                optuna.delete_study(study_name=ASKED.study, storage=mirror.storage())
+            case "journal damaged":
+                mirror.journal.write_bytes(b"}{\n")
+            case "journal deleted":
+                mirror.journal.unlink()
+            case "artifacts removed":
+                shutil.rmtree(store.folder / "artifacts")
+                fill(store.folder, study(axes=ASKED.axes, design={"blocks": 4}))
+        wanted = 8 if harm == "artifacts removed" else 6
+        wait_until(lambda: len((answer(connection, "GET", STUDY)[1] or {}).get("trials", ())) == wanted)
+
+
+def test_a_mirror_that_cannot_be_written_is_one_line_and_is_shown_as_soon_as_it_can(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said, mirror, sync = list[str](), Mirror(ASKED, store), Mirror.sync
+
+    def full(_: Mirror) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Mirror, "sync", full)
+    with mirror.followed(said.append, every=0.01):
+        wait_until(lambda: said)
+        monkeypatch.setattr(Mirror, "sync", sync)
+        wait_until(lambda: mirror.journal.exists() and len(mirrored(mirror)) == 6)
+    assert len(said) == 1
+    assert "No space left on device" in said[0]
+    assert "the rows are safe" in said[0]
 
 
 @pytest.mark.parametrize("port", [80_000, -1])

@@ -195,3 +195,11 @@ def test_an_arm_is_added_to_a_finished_study(tmp_path: Path) -> None:
     (amendment,) = findings.history
     assert amendment.after_the_fact
     assert (amendment.trials, amendment.blocks) == (8, 4)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"arms": 3}', '{"arms": [3]}', '{"arms": [{"arm": "x"}]}'])
+def test_a_damaged_plan_is_one_message_with_the_way_out(tmp_path: Path, content: str) -> None:
+    pretended.fill(tmp_path, pretended.study())
+    (tmp_path / "plan.json").write_text(content)
+    with pytest.raises(StoreError, match=r"plan\.json: is no plan .*delete it, and `run` makes it again"):
+        judge_stored(tmp_path)
