@@ -3,11 +3,45 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+
+class Judged(Protocol):
+    """What a discriminator says of images."""
+
+    @property
+    def scores(self) -> Tensor:
+        """One logit per image (N,)."""
+
+    @property
+    def category(self) -> Tensor | None:
+        """Logits of the styles (N, S)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TrainedNetworks:
+    """A trained pair of networks, asked in evaluation mode; images are on [-1, 1] and answers on the CPU."""
+
+    generator: nn.Module
+    discriminator: nn.Module
+    sources: Tensor | None
+    """(N, C, H, W): what the real images are pairs of."""
+    styles: Tensor | None
+    """(N,) int64: the styles of the real images."""
+    draw: Callable[[], Tensor]
+    """Draws the measured images once more."""
+    redraw: Callable[[Tensor], Tensor] | None
+    """Draws from other sources (N, C, H, W); None where there are none."""
+    judge: Callable[[Tensor, Tensor | None], Judged]
+    """From images of the real items, and their sources, to what the discriminator says."""
+    maps: Callable[[Tensor, Tensor | None], Tensor | None]
+    """The same to its last map (N, C, h, w); None where it shows none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -32,6 +66,8 @@ class Evaluation:
     """Content hash of the real images: the key of their cached statistics; empty: computed where it is needed."""
     seed: int = 0
     """Seed of all random subsets."""
+    networks: TrainedNetworks | None = None
+    """The networks themselves, where a trial is measured."""
     cache: Path | None = None
     """Folder for statistics of real images, by content; can be deleted at any time. None: nothing is kept."""
 

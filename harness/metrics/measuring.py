@@ -41,7 +41,13 @@ def measure(names: Sequence[str], evaluation: Evaluation, *, threads: int = 1) -
 
 def _check(metric: Metric, evaluation: Evaluation) -> None:
     has_train, has_characters = evaluation.train is not None, evaluation.characters is not None
-    reason = refusal(metric, paired=evaluation.paired, train=has_train, characters=has_characters)
+    reason = refusal(
+        metric,
+        paired=evaluation.paired,
+        train=has_train,
+        characters=has_characters,
+        networks=evaluation.networks is not None,
+    )
     if reason:
         raise HarnessError(reason)
     absent = missing_extra(metric)

@@ -148,7 +148,7 @@ def _require_one_size(left: ReadImages, right: ReadImages) -> None:
 
 def _require_pairs(names: Sequence[str], paired: bool, left: ReadImages, right: ReadImages) -> None:
     for name in names:
-        reason = refusal(metric_named(name), paired=paired, train=False, characters=False)
+        reason = refusal(metric_named(name), paired=paired, train=False, characters=False, networks=False)
         if reason and not paired:
             alone = sorted(set(left.names) ^ set(right.names))
             raise HarnessError(f"{reason} (pairs need equal file names in both folders; without a partner: {alone[0]})")

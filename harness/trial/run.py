@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import math
-import operator
 import statistics
 import time
 from collections.abc import Generator, Iterator
@@ -31,6 +30,7 @@ from harness.study.settings import TrialSettings
 from harness.study.study import MeasureSettings
 from harness.trial import checkpoints
 from harness.trial.diagnostics import diversity, layer_norms, oscillation, overfitting
+from harness.trial.evaluated_networks import generate, trained_networks
 from harness.trial.peak_memory import Peak
 from harness.trial.task import TrialProgress, TrialTask
 from harness.trial.training import Trainer, train
@@ -57,6 +57,8 @@ class MeasuredItems:
     """What images are generated from: of each measured item, or of as many samples as the study asks for."""
     real: Tensor
     """(N, C, S, S) in [-1, 1]."""
+    of_real: Conditions
+    """Sources and styles of the real images."""
     labels: tuple[str, ...]
     """Of each generated image."""
     train: Tensor
@@ -204,6 +206,13 @@ class _Course:
             characters=self.items.labels,
             real_id=f"{self.data.draws}-{len(self.items.real)}",
             seed=0,
+            networks=trained_networks(
+                trainer.measured,
+                trainer.pair.discriminator,
+                self.items.conditions,
+                self.items.of_real,
+                trainer.device,
+            ),
             cache=self.cache,
         )
         for measured in measure(self.task.measure.measured, evaluation):
@@ -287,22 +296,10 @@ def measured_items(data: Dataset, plan: MeasureSettings, latent: int | None) -> 
     return MeasuredItems(
         conditions,
         to_range(held.target[chosen]),
+        Conditions(None if held.source is None else to_range(held.source[chosen]), held.style[chosen]),
         tuple(held.labels[i] for i in of_samples.tolist()),
         to_range(data.train.target[some]),
     )
-
-
-@torch.no_grad()
-def generate(generator: nn.Module, conditions: Conditions, device: torch.device, batch: int = 64) -> Tensor:
-    """Return (N, C, S, S) images in [-1, 1] on the CPU, in evaluation mode, leaving the generator's mode as it was."""
-    was_training = generator.training
-    generator.eval()
-    parts = []
-    for start in range(0, conditions.batch, batch):
-        part = conditions.map(operator.itemgetter(slice(start, start + batch))).map(lambda x: x.to(device))
-        parts.append(generator(part).image.float().cpu())
-    generator.train(was_training)
-    return torch.cat(parts)
 
 
 def _matched(task: TrialTask, pair: NetworkPair, styles: int) -> float:
