@@ -72,7 +72,7 @@ FAMILIES: Mapping[str, Metric] = MappingProxyType(
     }
 )
 FEATURES: Mapping[str, str | None] = MappingProxyType(
-    {"efficientnet": None, "inception": "inception", "ocr": "ocr", "random": None}
+    {"efficientnet": None, "efficientnet_print": None, "inception": "inception", "ocr": "ocr", "random": None}
 )
 
 

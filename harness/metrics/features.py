@@ -23,6 +23,7 @@ from harness.metrics.feature_statistics import FeatureStatistics
 EXTRACTORS = MappingProxyType(
     {
         "efficientnet": "harness.metrics.extractors.efficientnet",
+        "efficientnet_print": "harness.metrics.extractors.efficientnet_print",
         "inception": "harness.metrics.extractors.inception",
         "ocr": "harness.metrics.extractors.ocr",
         "random": "harness.metrics.extractors.random_convolutions",
