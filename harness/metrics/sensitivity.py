@@ -1,4 +1,4 @@
-"""What a metric sees: a ladder of known damages to the study's own held-out images, and what each costs. No training."""
+"""What a metric sees: a ladder of known damages to a study's own held-out images, and what each costs."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from torch import Tensor
 
 from harness.errors import DataError
 from harness.metrics.array_cache import kept
-from harness.metrics.catalogue import metric_named
+from harness.metrics.catalogue import METRICS, metric_named
 from harness.metrics.evaluation import Evaluation, content_id
+from harness.metrics.features import extractor_named
 from harness.metrics.measuring import measure
 from harness.randomness import stream
 
@@ -157,15 +158,12 @@ def ladder(names: Sequence[str], evaluation: Evaluation) -> tuple[Rung, ...]:
                 "floor": np.array([math.nan if m.floor is None else m.floor for m in found]),
             }
 
-        key = (
-            f"ladder {VERSION}",
-            name,
-            content_id(real),
-            content_id(others),
-            evaluation.characters,
-            evaluation.paired,
-        )
-        stored = kept(evaluation.cache, key, values)
+        features = metric_named(name).features
+        identity = extractor_named(features).feature_id if features else None
+        images_id = (content_id(real), content_id(others), evaluation.characters, evaluation.paired)
+        # A user's own metric may change without its name, so its values are not kept.
+        folder = evaluation.cache if name in METRICS else None
+        stored = kept(folder, (f"ladder {VERSION}", name, identity, *images_id), values)
         numbers = [None if math.isnan(number) else float(number) for number in stored["value"]]
         floors = [None if math.isnan(number) else float(number) for number in stored["floor"]]
         rungs += [

@@ -64,7 +64,7 @@ def test_a_distance_on_features_from_elsewhere_keeps_its_family() -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("fid", "'fid' without its features is not a number; allowed: fid_efficientnet, fid_inception"),
+        ("fid", "'fid' without its features is not a number; allowed: fid_efficientnet, fid_efficientnet_print"),
         ("fid_efficientnett", "did you mean 'fid_efficientnet'"),
         ("taste.of_fonts:elegance:upwards", "no 'taste.of_fonts:elegance:upwards'"),
         ("fid@nowhere", "no 'fid@nowhere'"),
