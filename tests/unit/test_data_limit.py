@@ -85,7 +85,7 @@ def test_samples_can_be_more_than_the_held_out_items() -> None:
 
 def write(folder: Path, **study: Any) -> Path:
     path = folder / "study.yaml"
-    path.write_text(yaml.safe_dump({"study": "x", **study}))
+    path.write_text(yaml.safe_dump({"study": "x", "axes": {"training.optimizer.lr": [1e-4, 1e-3]}, **study}))
     return path
 
 
@@ -118,5 +118,6 @@ def test_a_limit_that_takes_from_the_held_out_images_is_no_axis(tmp_path: Path) 
 def test_samples_without_pairs_only(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match=r"measure\.generated: each held-out pair gives one generated image"):
         read_study(write(tmp_path, measure={"generated": 1000}))
-    data = {"kind": "faces"}
-    assert read_study(write(tmp_path, data=data, measure={"generated": 1000, "also": []})).measure.generated == 1000
+    kinds = {"data": {"kind": "faces"}, "generator": {"kind": "dcgan"}, "discriminator": {"kind": "dcgan"}}
+    study = read_study(write(tmp_path, **kinds, measure={"generated": 1000, "also": []}))
+    assert study.measure.generated == 1000

@@ -168,7 +168,8 @@ def test_images_are_measured_for_what_a_measure_is_worked_out_of() -> None:
 
 def read(folder: Path, **measure: Any) -> Study:
     path = folder / "study.yaml"
-    path.write_text(yaml.safe_dump({"study": "x", "training": {"steps": 100}, "measure": measure}))
+    axes = {"training.optimizer.lr": [1e-4, 1e-3]}
+    path.write_text(yaml.safe_dump({"study": "x", "training": {"steps": 100}, "axes": axes, "measure": measure}))
     return read_study(path)
 
 
