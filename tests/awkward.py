@@ -16,10 +16,10 @@ from harness.models import Conditions, Generated
 class Awkward(nn.Module):
     """One convolution, and something that goes wrong at the fifth update."""
 
-    def __init__(self, channels: int, does: str) -> None:
+    def __init__(self, channels: int, does: str, folder: str) -> None:
         super().__init__()
         self.paint = nn.Conv2d(channels, channels, 3, padding=1)
-        self.does, self.calls = does, 0
+        self.does, self.calls, self.folder = does, 0, folder
 
     def forward(self, conditions: Conditions) -> Generated:
         """Paint (N, C, S, S), or misbehave."""
@@ -40,6 +40,11 @@ class Awkward(nn.Module):
                     os._exit(3)
                 case "kill-always", _, _:
                     os.kill(os.getpid(), signal.SIGKILL)
+                case "leave-a-child", _, _:
+                    if child := os.fork():
+                        (Path(self.folder) / "child").write_text(str(child))
+                        os.kill(os.getpid(), signal.SIGKILL)
+                    time.sleep(3600)
                 case "no-room", _, _:
                     raise OSError(28, "No space left on device")
                 case "diverge", _, _:
@@ -47,10 +52,10 @@ class Awkward(nn.Module):
         return Generated(image)
 
 
-def generator(*, image_size: int, channels: int, styles: int, does: str, once: str = "") -> nn.Module:
+def generator(*, image_size: int, channels: int, styles: int, does: str, once: str = "", folder: str = "") -> nn.Module:
     """Return the network; with `once`, a file, it misbehaves until that file is there."""
     if once:
         if Path(once).exists():
             does = "nothing"
         Path(once).touch()
-    return Awkward(channels, does)
+    return Awkward(channels, does, folder)

@@ -144,6 +144,7 @@ def without_torch() -> None:
     """Put the stand-ins in their places, for the rest of this process."""
     sys.modules.update(stand_ins())
     harness.executors.worker.warm_up = harness.executors.local.warm_up = lambda: None
+    harness.executors.local.PRELOADED = []
 
 
 def drive(

@@ -105,22 +105,22 @@ def start(folder: Path, *more: str, env: Mapping[str, str] | None = None, **chan
     )
 
 
+def workers(driver: int) -> list[int]:
+    """Return the worker processes of a driver: forks of a server that is its child."""
+    return [pid for child in children(driver) if "forkserver" in command_line(child) for pid in children(child)]
+
+
 def children(parent: int) -> list[int]:
-    """Return the processes that a process has spawned as workers (proc(5), children)."""
+    """Return a process's children (proc(5))."""
     try:
-        found = Path(f"/proc/{parent}/task/{parent}/children").read_text(encoding="ascii").split()
+        return list(map(int, Path(f"/proc/{parent}/task/{parent}/children").read_text(encoding="ascii").split()))
     except OSError:
         return []
-    return [int(pid) for pid in found if "spawn_main" in command_line(int(pid))]
 
 
 def descendants(parent: int) -> list[int]:
     """Return a process's children, their children, and so on."""
-    try:
-        found = Path(f"/proc/{parent}/task/{parent}/children").read_text(encoding="ascii").split()
-    except OSError:
-        return []
-    return [pid for child in map(int, found) for pid in (child, *descendants(child))]
+    return [pid for child in children(parent) for pid in (child, *descendants(child))]
 
 
 def processes(words: str) -> list[int]:

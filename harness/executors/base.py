@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Generator, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -39,6 +40,30 @@ class Lost:
     """
     message: str
     traceback: str | None = None
+
+
+@dataclass
+class Running:
+    """A task under way, and its last sign of life."""
+
+    task: TrialTask
+    last_sign: float | None = None
+    """Of `time.monotonic`; None while it waits for its turn."""
+
+    def sign(self) -> bool:
+        """Note a sign of life, and return whether it was the first."""
+        first, self.last_sign = self.last_sign is None, time.monotonic()
+        return first
+
+    def silent_for(self) -> float:
+        """Return the seconds since the last sign; none while it waits for its turn."""
+        return 0.0 if self.last_sign is None else time.monotonic() - self.last_sign
+
+    def timed_out(self, timeout: float | None) -> Lost | None:
+        """Return the loss of a trial that gave no sign for longer than it may."""
+        if timeout is None or self.silent_for() <= timeout:
+            return None
+        return Lost(self.task, "timeout", f"no progress for {timeout:g} s (runner.trial_timeout)")
 
 
 Event = Started | TrialProgress | Finished | Lost

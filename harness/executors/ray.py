@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import functools
 import logging
-import math
 import os
 import socket
-import time
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
@@ -15,12 +13,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.errors import HarnessError, MissingExtraError
-from harness.executors.base import Compute, Event, Finished, Lost, Place, Resources, Started
+from harness.executors.base import Compute, Event, Finished, Lost, Place, Resources, Running, Started
 from harness.executors.worker import ONE_THREAD, compute, warm_up
 from harness.trial.task import TrialProgress, TrialTask
 
 POLL = 0.5
-"""Seconds between two looks into the mailbox."""
+"""Seconds between two looks at the trials' signs."""
 ANSWER = 10.0
 """Seconds that a cluster may take to accept a connection."""
 
@@ -52,37 +50,36 @@ class RayCluster:
 
     def _events(self, ray: Any, place: Place, tasks: Iterable[TrialTask]) -> Generator[Event]:
         """Compute the tasks as the cluster has room."""
-        mailbox = _mailbox(ray)
+        signs = _start_signs(ray)
         # Retries are the driver's, which counts them; Ray's own would hide them.
         remote = ray.remote(max_retries=0, num_cpus=self.cpus, num_gpus=self.gpus)(_compute)
-        waiting, flying = deque(tasks), dict[Any, _Flight]()
+        waiting, under_way = deque(tasks), dict[Any, Running]()
         try:
-            while waiting or flying:
-                while waiting and len(flying) < self._room(ray):
+            while waiting or under_way:
+                while waiting and len(under_way) < self._room(ray):
                     task = waiting.popleft()
-                    flying[remote.remote(task, place, mailbox, self.gpus > 0)] = _Flight(task)
-                done, _ = ray.wait(list(flying), num_returns=len(flying), timeout=POLL, fetch_local=False)
-                by_id = {flight.task.trial_id: flight for flight in flying.values()}
-                for message in ray.get(mailbox.empty.remote()):
-                    yield from _heard(message, by_id)
+                    under_way[remote.remote(task, place, signs, self.gpus > 0)] = Running(task)
+                done, _ = ray.wait(list(under_way), num_returns=len(under_way), timeout=POLL, fetch_local=False)
+                by_id = {running.task.trial_id: running for running in under_way.values()}
+                for sign in ray.get(signs.take.remote()):
+                    yield from _received(sign, by_id)
                 for reference in done:
-                    flight = flying.pop(reference)
-                    yield from flight.start()
-                    yield _outcome(ray, reference, flight.task)
-                for reference, flight in list(flying.items()):
-                    if flight.silent_for() > (place.trial_timeout or math.inf):
-                        del flying[reference]
+                    running = under_way.pop(reference)
+                    if running.sign():
+                        yield Started(running.task)
+                    yield _outcome(ray, reference, running.task)
+                for reference, running in list(under_way.items()):
+                    if lost := running.timed_out(place.trial_timeout):
+                        del under_way[reference]
                         ray.cancel(reference, force=True)
-                        yield Lost(
-                            flight.task, "timeout", f"no progress for {place.trial_timeout:g} s (runner.trial_timeout)"
-                        )
+                        yield lost
         finally:
-            for reference in flying:
+            for reference in under_way:
                 ray.cancel(reference, force=True)
-            ray.kill(mailbox)
+            ray.kill(signs)
 
     def _room(self, ray: Any) -> int:
-        """Return how many trials to have in flight: nodes come and go."""
+        """Return how many trials may be under way: nodes come and go."""
         has = ray.cluster_resources()
         room = has.get("CPU", 0) / self.cpus
         if self.gpus:
@@ -106,80 +103,62 @@ def executor(resources: Resources) -> RayCluster:
 
 
 @dataclass
-class _Flight:
-    """A task that was given to Ray."""
+class _Signs:
+    """An actor beside the driver that keeps the trials' signs of life; no trial waits for it."""
 
-    task: TrialTask
-    heard: float | None = None
-    """When it last said something; None while it waits for room."""
+    signs: list[str | TrialProgress] = field(default_factory=list)
 
-    def start(self) -> Iterator[Started]:
-        """Say once that it was begun."""
-        if self.heard is None:
-            yield Started(self.task)
-        self.heard = time.monotonic()
+    def add(self, sign: str | TrialProgress) -> None:
+        """Keep the id of a trial that begins, or its progress."""
+        self.signs.append(sign)
 
-    def silent_for(self) -> float:
-        """Return the seconds since it last said anything."""
-        return 0.0 if self.heard is None else time.monotonic() - self.heard
+    def take(self) -> list[str | TrialProgress]:
+        """Return all signs since the last time."""
+        signs, self.signs = self.signs, []
+        return signs
 
 
-@dataclass
-class _Mailbox:
-    """An actor beside the driver: what trials say on their way; nobody waits for a letter to arrive."""
-
-    letters: list[str | TrialProgress] = field(default_factory=list)
-
-    def put(self, letter: str | TrialProgress) -> None:
-        """Take a letter: the id of a trial that begins, or its progress."""
-        self.letters.append(letter)
-
-    def empty(self) -> list[str | TrialProgress]:
-        """Return all letters since the last time."""
-        found, self.letters = self.letters, []
-        return found
-
-
-def _mailbox(ray: Any) -> Any:
-    """Start the mailbox on the driver's own node, whose loss ends the study anyway."""
+def _start_signs(ray: Any) -> Any:
+    """Start the actor on the driver's own node, whose loss ends the study anyway."""
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    return ray.remote(num_cpus=0, scheduling_strategy=here)(_Mailbox).remote()
+    return ray.remote(num_cpus=0, scheduling_strategy=here)(_Signs).remote()
 
 
-def _compute(task: TrialTask, place: Place, mailbox: Any, gpu: bool) -> Finished | Lost:
+def _compute(task: TrialTask, place: Place, signs: Any, gpu: bool) -> Finished | Lost:
     """Compute one trial on a node."""
     warm_up()  # before the clock of trial_timeout runs
-    mailbox.put.remote(task.trial_id)
+    signs.add.remote(task.trial_id)
     for event in compute(task, place, gpu=gpu):
         if isinstance(event, TrialProgress):
-            mailbox.put.remote(event)
+            signs.add.remote(event)
         else:
             outcome = event
     return outcome
 
 
-def _heard(letter: str | TrialProgress, flights: dict[str, _Flight]) -> Iterator[Event]:
-    """Yield what a letter says of a trial that is still in flight."""
-    flight = flights.get(letter if isinstance(letter, str) else letter.trial_id)
-    if flight is not None:
-        yield from flight.start()
-        if not isinstance(letter, str):
-            yield letter
+def _received(sign: str | TrialProgress, by_id: dict[str, Running]) -> Iterator[Event]:
+    """Yield what a sign says of a trial that is still under way."""
+    running = by_id.get(sign if isinstance(sign, str) else sign.trial_id)
+    if running is not None:
+        if running.sign():
+            yield Started(running.task)
+        if not isinstance(sign, str):
+            yield sign
 
 
 def _outcome(ray: Any, reference: Any, task: TrialTask) -> Finished | Lost:
     """Return what a task came to; the loss of its process or node is not the trial's fault."""
     try:
-        found: Finished | Lost = ray.get(reference)
+        outcome: Finished | Lost = ray.get(reference)
     except ray.exceptions.OutOfMemoryError as error:
         return Lost(task, "oom", f"Ray ended the worker for want of memory: {_first_line(error)}")
     except ray.exceptions.RayTaskError as error:
         return Lost(task, "failed", f"the Ray worker could not compute: {_first_line(error.cause)}", str(error))
     except ray.exceptions.RayError as error:
         return Lost(task, "killed", f"the Ray worker or its node was lost in the middle of the trial: {_name(error)}")
-    return found
+    return outcome
 
 
 def _name(error: BaseException) -> str:

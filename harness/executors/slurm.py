@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from harness.atomic_write import atomic_write
 from harness.errors import HarnessError, MissingExtraError
-from harness.executors.base import Compute, Event, Finished, Lost, Place, Resources, Started
+from harness.executors.base import Compute, Event, Finished, Lost, Place, Resources, Running, Started
 from harness.executors.worker import ONE_THREAD, compute, warm_up
 from harness.trial.task import TrialProgress, TrialTask
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 POLL = 1.0
 """Seconds between two looks at the jobs' files."""
-ASK = 30.0
-"""Seconds between two questions to Slurm about jobs that left no result; sites ask users to be sparing with them."""
-TELL = 2.0
-"""Seconds between two notes of a job's progress."""
-IN_FLIGHT = 100
+LOOK = 30.0
+"""Seconds between two calls of `squeue` for jobs that left no result; sites ask users to be sparing with them."""
+WRITE = 2.0
+"""Seconds between two writings of a job's progress."""
+QUEUED = 100
 """Jobs in the queue at a time unless `workers` says otherwise; Slurm's own limit on arrays is often 1,000."""
 ORPHANED = 300.0
 """Seconds without a sign of the driver after which a job ends itself."""
@@ -71,28 +71,28 @@ class Slurm:
         Raises:
             HarnessError: Slurm refuses the jobs.
         """
-        waiting, flying = deque(tasks), list[_Flight]()
-        driver, asked = folder / "driver", time.monotonic()
+        waiting, under_way = deque(tasks), list[_Submitted]()
+        driver, looked = folder / "driver", time.monotonic()
         try:
-            while waiting or flying:
+            while waiting or under_way:
                 driver.touch()
-                room = min(len(waiting), (self.workers or IN_FLIGHT) - len(flying))
-                flying += self._submit(executor, [waiting.popleft() for _ in range(room)], place, driver)
+                room = min(len(waiting), (self.workers or QUEUED) - len(under_way))
+                under_way += self._submit(executor, [waiting.popleft() for _ in range(room)], place, driver)
                 time.sleep(POLL)
-                if time.monotonic() - asked > ASK:
-                    _ask(flying, executor.cluster)
-                    asked = time.monotonic()
-                for flight in list(flying):
-                    yield from flight.news()
-                    outcome = flight.outcome(place.trial_timeout or math.inf)
+                if time.monotonic() - looked > LOOK:
+                    _look_for(under_way, executor.cluster)
+                    looked = time.monotonic()
+                for submitted in list(under_way):
+                    yield from submitted.progress()
+                    outcome = submitted.outcome(place.trial_timeout)
                     if outcome is not None:
-                        flying.remove(flight)
-                        flight.clear(keep_logs=isinstance(outcome, Lost))
+                        under_way.remove(submitted)
+                        submitted.clear(keep_logs=isinstance(outcome, Lost))
                         yield outcome
         finally:
-            for flight in flying:
-                flight.job.cancel(check=False)
-                flight.clear(keep_logs=False)
+            for submitted in under_way:
+                submitted.job.cancel(check=False)
+                submitted.clear(keep_logs=False)
             driver.unlink(missing_ok=True)
 
     def _executor(self, folder: Path) -> AutoExecutor:
@@ -119,23 +119,25 @@ class Slurm:
         )
         return executor
 
-    def _submit(self, executor: AutoExecutor, tasks: list[TrialTask], place: Place, driver: Path) -> list[_Flight]:
+    def _submit(self, executor: AutoExecutor, tasks: list[TrialTask], place: Place, driver: Path) -> list[_Submitted]:
         """Hand tasks to Slurm, several at once as one array."""
         if not tasks:
             return []
-        notes = [driver.with_name(f"{task.trial_id}-{task.attempts}.step") for task in tasks]
-        for note in notes:
-            note.unlink(missing_ok=True)
+        files = [driver.with_name(f"{task.trial_id}-{task.attempts}.step") for task in tasks]
+        for file in files:
+            file.unlink(missing_ok=True)
         try:
             with executor.batch():
                 jobs = [
-                    executor.submit(_compute, task, place, note, driver, ORPHANED, gpu=self.gpus > 0)
-                    for task, note in zip(tasks, notes, strict=True)
+                    executor.submit(_compute, task, place, file, driver, ORPHANED, gpu=self.gpus > 0)
+                    for task, file in zip(tasks, files, strict=True)
                 ]
         except Exception as error:
             # submitit raises its own and subprocess's errors alike; all of them say what sbatch said.
             raise HarnessError(f"--executor slurm: Slurm refuses the jobs: {error}") from error
-        return [_Flight(*flight) for flight in zip(tasks, jobs, notes, strict=True)]
+        return [
+            _Submitted(task, job=job, progress_file=file) for task, job, file in zip(tasks, jobs, files, strict=True)
+        ]
 
 
 def executor(resources: Resources) -> Slurm:
@@ -143,56 +145,54 @@ def executor(resources: Resources) -> Slurm:
     return Slurm(cpus=resources.cpus, gpus=resources.gpus, workers=resources.workers)
 
 
-@dataclass
-class _Flight:
-    """A task that was handed to Slurm, its job, and the file in which the job notes its progress."""
+@dataclass(kw_only=True)
+class _Submitted(Running):
+    """A task that was handed to Slurm, its job, and the file in which the job writes its progress."""
 
-    task: TrialTask
     job: Job[Finished | Lost]
-    note: Path
-    said: str = ""
-    heard: float | None = None
-    """When it last said something; None while it waits in the queue."""
-    missed: int = 0
+    progress_file: Path
+    text: str = ""
+    """What the file held the last time."""
+    missing: int = 0
     """How many times in a row Slurm did not know the job any more, though it left no result."""
 
-    def news(self) -> Iterator[Event]:
-        """Yield what the job's note says beyond the last time."""
+    def progress(self) -> Iterator[Event]:
+        """Yield what the job's file says beyond the last time."""
         try:
-            text = self.note.read_text(encoding="ascii")
+            text = self.progress_file.read_text(encoding="ascii")
         except OSError:
             return
-        if text == self.said:
+        if text == self.text:
             return
-        if self.heard is None:
+        self.text = text
+        if self.sign():
             yield Started(self.task)
-        self.said, self.heard = text, time.monotonic()
         step, steps, loss_d, loss_g = text.split()
         if int(step):
             yield TrialProgress(self.task.trial_id, int(step), int(steps), float(loss_d), float(loss_g))
 
-    def outcome(self, timeout: float) -> Finished | Lost | None:
+    def outcome(self, timeout: float | None) -> Finished | Lost | None:
         """Return what the job came to; None while it has not."""
-        if self.heard is not None and time.monotonic() - self.heard > timeout:
+        if lost := self.timed_out(timeout):
             self.job.cancel(check=False)
-            return Lost(self.task, "timeout", f"no progress for {timeout:g} s (runner.trial_timeout)")
+            return lost
         if self.job.paths.result_pickle.exists():
             try:
                 return self.job.result()
             except Exception as error:  # noqa: BLE001 - whatever submitit met: the job could not even begin
                 return Lost(self.task, "failed", f"job {self.job.job_id}: {_last_line(str(error))}", str(error))
-        if self.missed < 2:
+        if self.missing < 2:
             return None
         # job.result() would wait for ever where Slurm keeps no accounts of jobs that are gone.
-        state, said = self.job.state, _last_line(self.job.stderr() or "")
+        state, message = self.job.state, _last_line(self.job.stderr() or "")
         status = "oom" if state.startswith("OUT_OF_ME") else "killed"
-        return Lost(self.task, status, f"job {self.job.job_id} left no result (state {state}): {said}")
+        return Lost(self.task, status, f"job {self.job.job_id} left no result (state {state}): {message}")
 
     def clear(self, *, keep_logs: bool) -> None:
-        """Delete the job's files: what it found is the driver's now."""
+        """Delete the job's files: its result is the driver's now."""
         paths = self.job.paths
         logs = () if keep_logs else (paths.stdout, paths.stderr, paths.submission_file)
-        for path in (self.note, paths.result_pickle, paths.submitted_pickle, *logs):
+        for path in (self.progress_file, paths.result_pickle, paths.submitted_pickle, *logs):
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
 
@@ -201,14 +201,14 @@ def _last_line(text: str) -> str:
     return (text.strip().splitlines() or [""])[-1]
 
 
-def _ask(flights: list[_Flight], cluster: str) -> None:
-    """Note which jobs are gone; it takes two notes to give one up, as a shared folder may show its results late."""
+def _look_for(under_way: list[_Submitted], cluster: str) -> None:
+    """Count for each job how often it was gone; it takes twice, as a shared folder may show its results late."""
     listed = _listed() if cluster == "slurm" else set[str]()
     if listed is None:
         return
-    for flight in flights:
-        there = flight.job.job_id in listed if cluster == "slurm" else not flight.job.done()
-        flight.missed = 0 if there else flight.missed + 1
+    for submitted in under_way:
+        there = submitted.job.job_id in listed if cluster == "slurm" else not submitted.job.done()
+        submitted.missing = 0 if there else submitted.missing + 1
 
 
 def _listed() -> set[str] | None:
@@ -218,38 +218,41 @@ def _listed() -> set[str] | None:
     return set(done.stdout.split()) if done.returncode == 0 else None
 
 
-def _compute(task: TrialTask, place: Place, note: Path, driver: Path, orphaned: float, *, gpu: bool) -> Finished | Lost:
-    """Compute one trial in a job, noting its progress, and end with the driver."""
-    told = -math.inf
+def _compute(
+    task: TrialTask, place: Place, progress_file: Path, driver: Path, orphaned: float, *, gpu: bool
+) -> Finished | Lost:
+    """Compute one trial in a job, writing its progress to a file, and end with the driver."""
+    written = -math.inf
 
-    def report(progress: TrialProgress) -> None:
-        nonlocal told
-        if time.monotonic() - told < TELL and progress.step < progress.steps:
+    def write(step: int, loss_d: float, loss_g: float) -> None:
+        nonlocal written
+        steps = task.settings.training.steps
+        if time.monotonic() - written < WRITE and step < steps:
             return
-        told = time.monotonic()
-        _write(note, f"{progress.step} {progress.steps} {progress.loss_d!r} {progress.loss_g!r}")
-        if _silent(note, driver) > orphaned:
+        written = time.monotonic()
+        _write(progress_file, f"{step} {steps} {loss_d!r} {loss_g!r}")
+        if _silent(progress_file, driver) > orphaned:
             os._exit(3)
 
     warm_up()  # before the clock of trial_timeout runs
-    report(TrialProgress(task.trial_id, 0, task.settings.training.steps, 0.0, 0.0))
+    write(0, 0.0, 0.0)
     for event in compute(task, place, gpu=gpu):
         if isinstance(event, TrialProgress):
-            report(event)
+            write(event.step, event.loss_d, event.loss_g)
         else:
             outcome = event
     return outcome
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a note whole; one that cannot be written is missed by nobody for long."""
+    """Write a file whole; one that cannot be written is missed by nobody for long."""
     with contextlib.suppress(OSError), atomic_write(path, durable=False) as file:
         file.write(text.encode())
 
 
-def _silent(note: Path, driver: Path) -> float:
+def _silent(progress_file: Path, driver: Path) -> float:
     """Return the seconds since the driver's last sign, by the file server's clock; infinity when it has ended."""
     try:
-        return note.stat().st_mtime - driver.stat().st_mtime
+        return progress_file.stat().st_mtime - driver.stat().st_mtime
     except OSError:
         return 0.0 if driver.exists() else math.inf

@@ -11,7 +11,7 @@ import tiny
 
 from harness.errors import HarnessError
 from harness.executors.base import Event, Finished, Lost, Place
-from harness.executors.local import Local, gpu_seats
+from harness.executors.local import Local, gpu_slots
 from harness.executors.worker import compute
 from harness.study.study import Study
 from harness.trial.task import TrialTask
@@ -59,32 +59,39 @@ def test_a_network_that_diverges_is_an_outcome_with_a_row_of_its_own(tmp_path: P
     assert finished.rows.trial["failed_at_step"] == 3
 
 
-def test_seats_fill_one_gpu_after_the_other() -> None:
-    assert gpu_seats(1, ["0", "1"]) == ["0", "1"]
-    assert gpu_seats(0.5, ["GPU-a", "GPU-b"]) == ["GPU-a", "GPU-a", "GPU-b", "GPU-b"]
-    assert gpu_seats(0.3, ["0"]) == ["0"] * 3
-    assert gpu_seats(2, ["0", "1", "2", "3", "4"]) == ["0,1", "2,3"]
+def test_slots_fill_one_gpu_after_the_other() -> None:
+    assert gpu_slots(1, ["0", "1"]) == ["0", "1"]
+    assert gpu_slots(0.5, ["GPU-a", "GPU-b"]) == ["GPU-a", "GPU-a", "GPU-b", "GPU-b"]
+    assert gpu_slots(0.3, ["0"]) == ["0"] * 3
+    assert gpu_slots(2, ["0", "1", "2", "3", "4"]) == ["0,1", "2,3"]
 
 
 @pytest.mark.parametrize(("share", "gpus"), [(1, []), (2, ["0"]), (0.5, []), (1.5, ["0", "1"])])
 def test_gpus_that_are_not_there_are_refused_before_any_trial(share: float, gpus: list[str]) -> None:
     with pytest.raises(HarnessError, match=r"runner\.gpus"):
-        gpu_seats(share, gpus)
+        gpu_slots(share, gpus)
 
 
-def test_workers_start_before_the_first_task_live_on_and_are_replaced_when_they_died_idle(tmp_path: Path) -> None:
+def test_workers_live_on_from_trial_to_trial_and_are_replaced_when_they_died_idle(tmp_path: Path) -> None:
     first, second, third = tiny.tasks(tiny.study(training={"steps": 4, "batch_size": 4}), tmp_path)[:3]
     with Local(1).opened(tiny.place(tmp_path), 1) as compute_all:
-        tiny.wait_until(lambda: len(tiny.children(os.getpid())) == 1)
-        (worker,) = tiny.children(os.getpid())
         assert any(isinstance(event, Finished) for event in compute_all([first]))
+        (worker,) = tiny.workers(os.getpid())
         assert any(isinstance(event, Finished) for event in compute_all([second]))
-        assert tiny.children(os.getpid()) == [worker]
+        assert tiny.workers(os.getpid()) == [worker]
         tiny.kill(worker)
         tiny.wait_until(lambda: not tiny.alive(worker))
         assert any(isinstance(event, Finished) for event in compute_all([third]))
-        assert worker not in tiny.children(os.getpid())
-    tiny.wait_until(lambda: tiny.children(os.getpid()) == [])
+        (other,) = tiny.workers(os.getpid())
+        assert other != worker
+    tiny.wait_until(lambda: not tiny.alive(other))
+
+
+def test_a_worker_that_dies_while_a_child_of_its_own_holds_its_pipe_is_noticed(tmp_path: Path) -> None:
+    (task,) = tiny.tasks(awkward("leave-a-child", folder=str(tmp_path)), tmp_path)
+    (lost,) = [e for e in tiny.events(Local(1), [task], tiny.place(tmp_path)) if isinstance(e, Lost)]
+    assert lost.status == "killed"
+    tiny.kill(int((tmp_path / "child").read_text()))
 
 
 @pytest.mark.slow

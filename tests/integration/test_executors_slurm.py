@@ -36,7 +36,7 @@ CLUSTERS = [
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in tiny.environment().items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(harness.executors.slurm, "ASK", 2.0)
+    monkeypatch.setattr(harness.executors.slurm, "LOOK", 2.0)
 
 
 def test_without_submitit_the_message_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

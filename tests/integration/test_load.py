@@ -87,7 +87,7 @@ def test_2337_trials_with_kills_of_workers_and_drivers_are_each_stored_once(tmp_
         while driver.poll() is None:
             assert time.monotonic() < end
             time.sleep(luck.uniform(0.2, 2.0))
-            workers = tiny.children(driver.pid)
+            workers = tiny.workers(driver.pid)
             count = len(list(done.glob("*.parquet")))
             if count >= 0.9 * arms * blocks:
                 continue
@@ -99,7 +99,7 @@ def test_2337_trials_with_kills_of_workers_and_drivers_are_each_stored_once(tmp_
                 kills["driver"] += 1
         if driver.wait() == 0:
             break
-        tiny.wait_until(lambda driver=driver: not any(map(tiny.alive, tiny.children(driver.pid))), 10)
+        tiny.wait_until(lambda driver=driver: not any(map(tiny.alive, tiny.workers(driver.pid))), 10)
     assert kills["workers"] >= 5
     assert kills["driver"] >= 3
     tables = Store(tmp_path / "load").tables()

@@ -27,7 +27,7 @@ def test_a_trial_whose_worker_is_killed_goes_on_from_its_checkpoint_to_the_same_
     lost: Lost | None = None
     for event in tiny.events(Local(1), [task], place):
         if lost is None and isinstance(event, TrialProgress) and file.exists():
-            for pid in tiny.children(os.getpid()):
+            for pid in tiny.workers(os.getpid()):
                 tiny.kill(pid)
         lost = event if isinstance(event, Lost) else lost
     assert lost is not None
@@ -69,7 +69,7 @@ def test_workers_killed_at_random_moments_leave_the_rows_of_an_undisturbed_run(
     while driver.poll() is None:
         assert time.monotonic() < end
         time.sleep(luck.uniform(0.3, 3.0 if killed < 15 else 60.0))
-        workers = tiny.children(driver.pid)
+        workers = tiny.workers(driver.pid)
         begun = (tmp_path / "tiny" / "checkpoints").exists()
         if workers and (killed < 15) and (begun or luck.random() < 0.1):
             tiny.kill(luck.choice(workers))
@@ -94,9 +94,9 @@ def test_drivers_and_workers_killed_at_random_moments_leave_the_rows_of_an_undis
             assert driver.returncode == 0, out
             break
         # The moment is counted from the start of the trials: killing imports would test nothing.
-        tiny.wait_until(lambda driver=driver: len(tiny.children(driver.pid)) == 2 or driver.poll() is not None)
+        tiny.wait_until(lambda driver=driver: len(tiny.workers(driver.pid)) == 2 or driver.poll() is not None)
         time.sleep(luck.choice([luck.uniform(0.0, 4.0), luck.uniform(4.0, 15.0)]))
-        workers = tiny.children(driver.pid)
+        workers = tiny.workers(driver.pid)
         victims = luck.choice([[driver.pid], [driver.pid], [*workers, driver.pid], [driver.pid, *workers[:1]]])
         for pid in victims:
             tiny.kill(pid)
@@ -111,8 +111,8 @@ def test_drivers_and_workers_killed_at_random_moments_leave_the_rows_of_an_undis
 @pytest.mark.slow
 def test_workers_do_not_outlive_a_killed_driver(tmp_path: Path) -> None:
     driver = tiny.start(tmp_path)
-    tiny.wait_until(lambda: len(tiny.children(driver.pid)) == 2)
-    workers = tiny.children(driver.pid)
+    tiny.wait_until(lambda: len(tiny.workers(driver.pid)) == 2)
+    workers = tiny.workers(driver.pid)
     tiny.kill(driver.pid)
     driver.communicate(timeout=60)
     tiny.wait_until(lambda: not any(map(tiny.alive, workers)), 10)
@@ -122,7 +122,7 @@ def test_workers_do_not_outlive_a_killed_driver(tmp_path: Path) -> None:
 def test_ctrl_c_stops_with_130_and_the_next_run_goes_on(tmp_path: Path, reference: tuple[str, str, str]) -> None:
     driver = tiny.start(tmp_path)
     tiny.wait_until(lambda: Path(tmp_path / "tiny" / "trials").exists() or driver.poll() is not None)
-    workers = tiny.children(driver.pid)
+    workers = tiny.workers(driver.pid)
     driver.send_signal(signal.SIGINT)
     out, _ = driver.communicate(timeout=60)
     assert driver.returncode == 130, out
