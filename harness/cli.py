@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.errors import HarnessError, printable
+from harness.errors import HarnessError, did_you_mean, printable
 from harness.executors.named import ExecutorName, cores, executor_named
+from harness.terminal.interruption import ending_signals, exit_code_of, message_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,14 +25,14 @@ app = typer.Typer(
     name="harness",
     help="Matched-pair ablations of image GANs: does this design choice help, hurt, or make no difference?",
     epilog="Exit codes: 0 done; 1 done, some trials not complete; 2 your input is wrong; 70 a defect of this program "
-    "(its trace is in the file that the message names); 130 interrupted.",
+    "(its trace is in the file that the message names); 130 interrupted (143 by SIGTERM, 129 by SIGHUP).",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-DONE, NOT_ALL_COMPLETE, WRONG_INPUT, DEFECT, INTERRUPTED = 0, 1, 2, 70, 130
+DONE, NOT_ALL_COMPLETE, WRONG_INPUT, DEFECT = 0, 1, 2, 70
 
 
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="A study file, e.g. studies/quickstart.yaml.")]
@@ -81,6 +82,10 @@ def run(
     executor: Annotated[ExecutorName, typer.Option(help="Where trials are computed.")] = "local",
     address: Annotated[str | None, typer.Option(help="Address of a Ray cluster.")] = None,
     shard: Annotated[str | None, typer.Option(metavar="I/N", help="Only the I-th of N shards of whole blocks.")] = None,
+    retry: Annotated[
+        list[str] | None,
+        typer.Option(metavar="STATUS", help="Compute trials again that came to this, e.g. lost or failed."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Preflight, then every trial that has no row yet; verdicts; a report in the results folder."""
@@ -95,14 +100,13 @@ def run(
         console.print(note, markup=False, highlight=False)
     where = executor_named(executor, workers=workers, cpus=study.runner.cpus, gpus=study.runner.gpus, address=address)
     with View(console) as view:
-        driver = Driver(study, results, executor=where, watch=view, shard=_shard(shard))
+        driver = Driver(study, results, executor=where, watch=view, shard=_shard(shard), retry=_statuses(retry or ()))
         try:
             findings = driver.run()
-        except KeyboardInterrupt:
-            done, _ = _progress(driver.findings())
+        except KeyboardInterrupt as stop:
             view.__exit__(None, None, None)
-            console.print(f"interrupted; {done} trials have their rows; run again to go on")
-            raise typer.Exit(INTERRUPTED) from None
+            console.print(f"{message_of(stop)}; {len(driver.store.done())} trials have their rows; run again to go on")
+            raise typer.Exit(exit_code_of(stop)) from None
     paths = refresh(findings, driver.store)
     _print_findings(findings, console)
     at = "" if driver.store.remote is None else f", and at {driver.store.remote.uri}"
@@ -117,6 +121,15 @@ def _progress(findings: StudyVerdicts) -> tuple[int, int]:
     return findings.trials_done, sum(
         count for arm in findings.arms for status, count in arm.statuses.items() if status != "complete"
     )
+
+
+def _statuses(names: Sequence[str]) -> tuple[str, ...]:
+    from harness.results.schema import STATUSES
+
+    for name in names:
+        if name not in STATUSES:
+            raise HarnessError(f"--retry: no status '{name}'{did_you_mean(name, STATUSES)}")
+    return tuple(names)
 
 
 def _shard(text: str | None) -> Any:
@@ -351,13 +364,14 @@ def explain(
 def main(arguments: list[str] | None = None, *, exit_with: Callable[[int], Any] = sys.exit) -> None:
     """Run the command line: a user's mistake is a message and exit code 2, a defect of ours 70; no tracebacks."""
     try:
-        app(arguments, standalone_mode=True)
+        with ending_signals():
+            app(arguments, standalone_mode=True)
     except HarnessError as error:
         sys.stderr.write(f"error: {printable(str(error))}\n")
         exit_with(WRONG_INPUT)
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted; rows so far are safe\n")
-        exit_with(INTERRUPTED)
+    except KeyboardInterrupt as stop:
+        sys.stderr.write(f"{message_of(stop)}; rows so far are safe\n")
+        exit_with(exit_code_of(stop))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         exit_with(DONE)

@@ -16,7 +16,7 @@ from harness.errors import MissingExtraError, StoreError
 from harness.executors.base import Compute, Event, Executor, Finished, Lost, Place
 from harness.metrics.catalogue import metric_named, missing_extra
 from harness.provenance import environment, package_versions, sources_digest
-from harness.results.schema import ArmPlan, TrialRows
+from harness.results.schema import LOST, ArmPlan, TrialRows
 from harness.results.store import Store
 from harness.statistics import next_look
 from harness.study.design import Arm, Trial, arms, own_code, trials
@@ -51,7 +51,7 @@ class Stored:
 
 @dataclass(frozen=True)
 class Retried:
-    """A trial was lost to a cause that is not its own, and is begun again."""
+    """A trial was lost, perhaps to a cause that is not its own, and is begun again in another process."""
 
     task: TrialTask
     reason: str
@@ -65,6 +65,13 @@ class SetAside:
 
 
 @dataclass(frozen=True)
+class Removed:
+    """A trial's row was removed, as its status was asked to be tried again."""
+
+    trial_id: str
+
+
+@dataclass(frozen=True)
 class LookDone:
     """A look on the study's schedule."""
 
@@ -73,7 +80,7 @@ class LookDone:
     open_arms: tuple[str, ...]
 
 
-Happening = Event | Planned | Stored | Retried | SetAside | LookDone
+Happening = Event | Planned | Stored | Retried | SetAside | Removed | LookDone
 Watch = Callable[[Happening], None]
 
 
@@ -89,6 +96,8 @@ class Shard:
         return tuple(block for block in range(most) if block % self.of == self.index)
 
 
+AGAIN = ("failed", "oom")
+"""Statuses that can be the doing of another trial in the same process."""
 FOLD_EVERY = 256
 """Trials between updates of the caches that make reading fast."""
 
@@ -97,7 +106,14 @@ class Driver:
     """The only writer of one study's tables."""
 
     def __init__(
-        self, study: Study, results: str | Path, *, executor: Executor, watch: Watch, shard: Shard | None = None
+        self,
+        study: Study,
+        results: str | Path,
+        *,
+        executor: Executor,
+        watch: Watch,
+        shard: Shard | None = None,
+        retry: Sequence[str] = (),
     ) -> None:
         self.study = study
         self.store = Store.at(results, study.results_name)
@@ -105,6 +121,7 @@ class Driver:
         self.executor = executor
         self.watch = watch
         self.shard = shard or Shard()
+        self.retry = retry
         self.arms = arms(study)
         self.study_hash = study.hash
         self.plans: dict[str, ArmPlan] = {}
@@ -121,6 +138,8 @@ class Driver:
             self.store.freeze(self.study, environment())
             for path in self.store.set_aside_damaged():
                 self.watch(SetAside(path))
+            for trial_id in self.store.remove_rows(self.retry):
+                self.watch(Removed(trial_id))
             goals = self.study.design.goals
             plan = self._plan_before()
             if plan is not None and not self._missing(self._open_arms(), goals[-1]):
@@ -247,21 +266,31 @@ class Driver:
         return [t for t in trials(chosen, self.shard.blocks(blocks)) if t.trial_id not in done]
 
     def _compute(self, wanted: Iterable[Trial], compute: Compute) -> None:
-        """Compute trials, again where they were lost to causes that are not their own."""
-        retries = self.study.runner.retries
-        tasks = [self._task(trial) for trial in wanted]
+        """Compute trials, again where that may come to something else."""
+        tasks, tried = [self._task(trial) for trial in wanted], set[str]()
         while tasks:
             again: list[TrialTask] = []
             with closing(compute(tasks)) as events:
                 for event in events:
                     self.watch(event)
-                    if isinstance(event, Lost) and event.status == "killed" and event.task.attempts <= retries:
+                    if isinstance(event, Lost) and self._is_begun_again(event, tried):
                         again.append(dataclasses.replace(event.task, attempts=event.task.attempts + 1))
                         self.watch(Retried(event.task, event.message))
                     elif isinstance(event, (Finished, Lost)):
                         rows = event.rows if isinstance(event, Finished) else self._lost(event)
+                        if event.printed:
+                            self.store.write_file(f"printed/{event.task.trial_id}.txt", event.printed.encode())
                         self._keep(event.task, rows)
             tasks = again
+
+    def _is_begun_again(self, lost: Lost, tried: set[str]) -> bool:
+        """Whether a trial deserves another attempt; one that failed by itself gets a single one, in a new process."""
+        if lost.status == LOST:
+            return lost.task.attempts <= self.study.runner.retries
+        if lost.status not in AGAIN or lost.task.trial_id in tried:
+            return False
+        tried.add(lost.task.trial_id)
+        return True
 
     def _keep(self, task: TrialTask, rows: TrialRows) -> None:
         self.store.write(rows, axes=list(self.study.axes), metrics=self.study.measure.measured)
@@ -295,7 +324,6 @@ class Driver:
         if lost.traceback:
             self.store.write_file(f"errors/{task.trial_id}.txt", lost.traceback.encode())
         where = f" (traceback: {self.store.folder / 'errors' / task.trial_id}.txt)" if lost.traceback else ""
-        status = "failed" if lost.status == "killed" else lost.status
         plan = self.plans.get(task.arm)
         sizes = (
             {}
@@ -304,7 +332,7 @@ class Driver:
         )
         row = {
             **task.row(),
-            "status": status,
+            "status": lost.status,
             "error": f"{lost.message}{where}",
             **sizes,
             "code_version": environment()["code_version"],

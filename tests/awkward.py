@@ -21,7 +21,7 @@ class Awkward(nn.Module):
         self.paint = nn.Conv2d(channels, channels, 3, padding=1)
         self.does, self.calls, self.folder = does, 0, folder
 
-    def forward(self, conditions: Conditions) -> Generated:
+    def forward(self, conditions: Conditions) -> Generated:  # noqa: PLR0912 - a list of mishaps
         """Paint (N, C, S, S), or misbehave."""
         assert conditions.source is not None
         image = torch.tanh(self.paint(conditions.source))
@@ -45,6 +45,17 @@ class Awkward(nn.Module):
                         (Path(self.folder) / "child").write_text(str(child))
                         os.kill(os.getpid(), signal.SIGKILL)
                     time.sleep(3600)
+                case "spoil", _, _:
+                    torch.set_default_dtype(torch.float64)
+                    torch.set_grad_enabled(False)
+                    os.environ["HARNESS_SPOILT"] = "1"
+                case "shout", _, _:
+                    os.write(1, b"\x1b[2J" + b"x" * 200_000)
+                    os.write(2, b"the last words\n")
+                case "broken-gpu", _, _:
+                    raise RuntimeError("CUDA error: an illegal memory access was encountered")
+                case "half-a-character", _, _:
+                    raise ValueError("file \udcff")
                 case "no-room", _, _:
                     raise OSError(28, "No space left on device")
                 case "diverge", _, _:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from harness.results.schema import TrialRows
+from harness.executors.outside_text import LONG, cleaned
+from harness.results.schema import LOST, TrialRows
 from harness.trial.task import TrialProgress, TrialTask
 
 
@@ -26,6 +27,8 @@ class Finished:
 
     task: TrialTask
     rows: TrialRows
+    printed: str = ""
+    """What it wrote to standard output and error: the end of it."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +37,43 @@ class Lost:
 
     task: TrialTask
     status: str
-    """`failed`: the trial raised; `oom`; `timeout`; `killed`: its worker died; `no-room`: a disk is full or read-only.
-
-    The last two are not the trial's own: it is begun again, or the study stops.
-    """
+    """`failed`: it raised, or ended its process; `oom`; `timeout`: no progress for as long as the study allows; or
+    `lost`: a cause outside of it, such as a worker that was killed, a full disk, a broken GPU."""
     message: str
     traceback: str | None = None
+    printed: str = ""
+
+    def __post_init__(self) -> None:
+        """Take the texts in as what they are: somebody else's data."""
+        object.__setattr__(self, "message", cleaned(self.message))
+        if self.traceback is not None:
+            object.__setattr__(self, "traceback", cleaned(self.traceback, LONG))
+
+
+@dataclass(frozen=True)
+class ProcessChanged:
+    """A trial left its process otherwise than it was; what can be put back has been, and no other trial computes there.
+
+    In the driver's own process, which cannot be replaced, the next trial does.
+    """
+
+    task: TrialTask
+    what: tuple[str, ...]
+
+
+@dataclass
+class Patience:
+    """How long a trial may give no sign of life."""
+
+    asked: float | None
+    """Seconds, where the study says so: silence beyond is the trial's own `timeout`."""
+    longest: float = 0.0
+    """Longest silence so far, in seconds, that was followed by a sign: of a step, or of a measurement."""
+
+    @property
+    def seconds(self) -> float:
+        """Seconds without a sign after which a trial is given up."""
+        return self.asked or max(LEAST_PATIENCE, 10 * self.longest)
 
 
 @dataclass
@@ -47,26 +81,36 @@ class Running:
     """A task under way, and its last sign of life."""
 
     task: TrialTask
+    patience: Patience
     last_sign: float | None = None
     """Of `time.monotonic`; None while it waits for its turn."""
 
     def sign(self) -> bool:
         """Note a sign of life, and return whether it was the first."""
-        first, self.last_sign = self.last_sign is None, time.monotonic()
+        first = self.last_sign is None
+        if not first:
+            self.patience.longest = max(self.patience.longest, self.silent_for())
+        self.last_sign = time.monotonic()
         return first
 
     def silent_for(self) -> float:
         """Return the seconds since the last sign; none while it waits for its turn."""
         return 0.0 if self.last_sign is None else time.monotonic() - self.last_sign
 
-    def timed_out(self, timeout: float | None) -> Lost | None:
-        """Return the loss of a trial that gave no sign for longer than it may."""
-        if timeout is None or self.silent_for() <= timeout:
+    def given_up(self) -> Lost | None:
+        """Return the loss of a trial that gave no sign for too long."""
+        most = self.patience.seconds
+        if self.silent_for() <= most:
             return None
-        return Lost(self.task, "timeout", f"no progress for {timeout:g} s (runner.trial_timeout)")
+        if self.patience.asked:
+            return Lost(self.task, "timeout", f"no progress for {most:g} s (runner.trial_timeout)")
+        return Lost(self.task, LOST, f"no sign of life for {most:.0f} s; runner.trial_timeout makes that an outcome")
 
 
-Event = Started | TrialProgress | Finished | Lost
+Event = Started | TrialProgress | ProcessChanged | Finished | Lost
+
+LEAST_PATIENCE = 1800.0
+"""Seconds that any trial may give no sign: a first measurement can be long."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +124,7 @@ class Place:
     checkpoint_every: float
     """Seconds."""
     trial_timeout: float | None
-    """Seconds without any progress after which a trial is given up."""
+    """Seconds without any progress after which a trial has the status `timeout`; None: see `Patience`."""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import sys
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -38,7 +39,13 @@ class InProcess:
         """Compute the tasks in their order."""
         for task in tasks:
             yield Started(task)
-            yield from compute(task, place, gpu=self.gpus > 0)
+            with contextlib.closing(compute(task, place, gpu=self.gpus > 0)) as events:
+                while True:
+                    with contextlib.redirect_stdout(sys.stderr):  # standard output is the command's own
+                        event = next(events, None)
+                    if event is None:
+                        break
+                    yield event
 
 
 def executor(resources: Resources) -> InProcess:

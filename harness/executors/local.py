@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import re
 import signal
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,14 +19,33 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from harness.errors import HarnessError
-from harness.executors.base import Compute, Event, Lost, Place, Resources, Running, Started
+from harness.executors.base import (
+    Compute,
+    Event,
+    Finished,
+    Lost,
+    Patience,
+    Place,
+    ProcessChanged,
+    Resources,
+    Running,
+    Started,
+)
 from harness.executors.named import cores
+from harness.executors.outside_text import cleaned
 from harness.executors.worker import ONE_THREAD, compute, warm_up
-from harness.trial.task import TrialProgress, TrialTask
+from harness.results.schema import LOST
+from harness.trial.task import TrialTask
 
 POLL = 0.5
 """Seconds between looks at the clock while no worker gives a sign."""
-READY = "ready"
+GRACE = 10.0
+"""Seconds that trials in the middle have for a checkpoint when a study is stopped; Slurm gives jobs 30."""
+PRINTED = 20_000
+"""Bytes kept of what a trial prints: the end."""
+CRASHES = (signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT)
+UNKNOWN = 255
+"""Exit code of a process whose own server was killed, and could not tell."""
 
 PROCESSES = get_context("forkserver") if sys.platform == "linux" else get_context("spawn")
 """Linux's workers are forks of one process that has imported what trials need and computed nothing."""
@@ -97,79 +118,120 @@ def _gpus() -> list[str]:
 
 
 class _Pool:
-    """The processes of one study: at most one per slot, each replaced when it is gone."""
+    """The processes of one study: at most one per slot, each replaced when it is gone or no longer as it was."""
 
     def __init__(self, place: Place, slots: Sequence[str]) -> None:
         self.place, self.slots = place, slots
+        self.patience = Patience(place.trial_timeout)
         self.workers: list[_Worker] = []
-
-    def start(self) -> _Worker:
-        """Start a process on the first slot that is free."""
-        taken = {worker.number for worker in self.workers}
-        number = next(i for i in range(len(self.slots)) if i not in taken)
-        worker = _Worker(self.place, number, self.slots[number])
-        self.workers.append(worker)
-        return worker
 
     def compute(self, tasks: Iterable[TrialTask]) -> Generator[Event]:
         """Compute the tasks, in their order, as workers become free."""
         waiting = deque(tasks)
         while waiting or any(worker.running for worker in self.workers):
             while waiting and sum(w.running is not None for w in self.workers) < len(self.slots):
-                free = next((w for w in self.workers if w.running is None), None) or self.start()
-                task = waiting.popleft()
-                if free.give(task):
-                    yield Started(task)
-                else:
-                    waiting.appendleft(task)
-                    self.workers.remove(free)
-            ready = wait([worker.pipe for worker in self.workers], timeout=POLL)
+                if self._worker_for(waiting[0]).give(waiting[0]):
+                    yield Started(waiting.popleft())
+                self._remove_ended()
+            ready = wait([source for worker in self.workers for source in worker.sources], timeout=POLL)
             for worker in list(self.workers):
-                if worker.pipe in ready:
-                    yield from worker.receive()
-                else:
-                    yield from worker.check(self.place.trial_timeout)
-                if not worker.alive:
-                    self.workers.remove(worker)
+                yield from worker.events(ready)
+            self._remove_ended()
 
     def stop(self) -> None:
-        """End all processes."""
+        """End all processes; trials in the middle may leave a checkpoint."""
         for worker in self.workers:
-            worker.stop()
+            worker.ask_to_stop()
+        end = time.monotonic() + GRACE
+        for worker in self.workers:
+            worker.process.join(max(0.0, end - time.monotonic()) if worker.running else 0.0)
+            worker.end()
+
+    def _worker_for(self, task: TrialTask) -> _Worker:
+        """Return a worker without a task; a trial that is begun again gets a new process."""
+        free = next((worker for worker in self.workers if worker.running is None), None)
+        if free is not None and (task.attempts == 1 or not free.used):
+            return free
+        if free is not None:
+            free.end()
+            self._remove_ended()
+        taken = {worker.number for worker in self.workers}
+        number = next(i for i in range(len(self.slots)) if i not in taken)
+        self.workers.append(_Worker(self.place, number, self.slots[number], self.patience))
+        return self.workers[-1]
+
+    def _remove_ended(self) -> None:
+        self.workers = [worker for worker in self.workers if not worker.ended]
 
 
 class _Worker:
-    """One process and the pipe to it."""
+    """One process, the pipe to it, and another with what it prints."""
 
-    def __init__(self, place: Place, number: int, slot: str) -> None:
-        self.number = number
+    def __init__(self, place: Place, number: int, slot: str, patience: Patience) -> None:
+        self.number, self.patience = number, patience
         self.pipe, theirs = PROCESSES.Pipe()
+        self.output, printed = PROCESSES.Pipe(duplex=False)
         environment = {**ONE_THREAD, **({"CUDA_VISIBLE_DEVICES": slot} if slot else {})}
         self.process: BaseProcess = PROCESSES.Process(
-            target=_work, args=(theirs, place, {**os.environ, **environment}, bool(slot)), daemon=True
+            target=_work, args=(theirs, printed, place, {**os.environ, **environment}, bool(slot)), daemon=True
         )
         self.oom_kills = _oom_kills()
         with _environment(environment):
             self.process.start()
         theirs.close()
+        printed.close()
+        self.sources: list[Connection] = [self.pipe, self.output]
         self.running: Running | None = None
-        self.ready = False
-        """Whether its imports are done: the time of a first trial does not pay for them."""
-        self.alive = True
+        self.printed = b""
+        self.ready = self.used = self.changed = self.ended = False
 
     def give(self, task: TrialTask) -> bool:
         """Hand over a task; False if the process has died meanwhile."""
         try:
             self.pipe.send(task)
         except OSError:
-            self.stop()
+            self.end()
             return False
-        self.running = Running(task)
+        self.running, self.printed, self.used = Running(task, self.patience), b"", True
         self.running.sign()
         return True
 
-    def receive(self) -> Iterator[Event]:
-        """Yield what the worker sends, or that it is gone."""
+    def events(self, ready: Sequence[object]) -> Iterator[Event]:
+        """Yield what the worker sends, that it is gone, or that its trial is given up for want of any sign."""
+        if self.output in ready:
+            self._read_output()
+        if self.pipe in ready:
+            yield from self._receive()
+        elif not self.process.is_alive() and not self.pipe.poll():
+            yield from self._gone()  # though a child of the trial may still hold the pipe open
+        elif self.running is not None and (lost := self.running.given_up()):
+            if not self.ready:
+                lost = Lost(self.running.task, LOST, "the worker process did not come to its start")
+            self.end()
+            yield lost
+
+    def ask_to_stop(self) -> None:
+        """Let a trial in the middle leave a checkpoint."""
+        if self.running is not None and self.process.is_alive():
+            self.process.terminate()
+
+    def end(self) -> None:
+        """End the process."""
+        self.ended, self.running = True, None
+        self.process.kill()
+        self.process.join()
+        self.pipe.close()
+        self.output.close()
+
+    def _read_output(self) -> None:
+        """Keep the end of what the trial prints."""
+        content = os.read(self.output.fileno(), 65536)
+        if content:
+            self.printed = (self.printed + content)[-PRINTED:]
+        else:
+            self.sources.remove(self.output)
+
+    def _receive(self) -> Iterator[Event]:
         try:
             message = self.pipe.recv()
         except (EOFError, OSError):
@@ -177,62 +239,73 @@ class _Worker:
             return
         if self.running is not None:
             self.running.sign()
-        if message == READY:
-            self.ready = True
-            return
-        if not isinstance(message, TrialProgress):
-            self.running = None
-        yield message
-
-    def check(self, timeout: float | None) -> Iterator[Event]:
-        """Yield that the worker is gone, or that its trial is given up because it gives no sign any more."""
-        if not self.process.is_alive() and not self.pipe.poll():
-            yield from self._gone()  # though a child of the trial may still hold the pipe open
-        elif self.running is not None and self.ready and (lost := self.running.timed_out(timeout)):
-            self.stop()
-            yield lost
+        match message:
+            case "ready":
+                self.ready = True
+            case Finished() | Lost():
+                self.running = None
+                yield dataclasses.replace(message, printed=self._output())
+                if self.changed or isinstance(message, Lost):
+                    self.end()
+            case _:
+                self.changed |= isinstance(message, ProcessChanged)
+                yield message
 
     def _gone(self) -> Iterator[Event]:
         """Yield what the end of the process makes of its task."""
-        running = self.running
+        running, ready = self.running, self.ready
         self.process.join(timeout=5)
-        code = self.process.exitcode
-        self.stop()
+        code, printed = self.process.exitcode, self._output()
+        self.end()
         if running is None:
             return
-        if code == -signal.SIGKILL and _oom_kills() > self.oom_kills:
-            yield Lost(
-                running.task, "oom", "the kernel ended the worker process because the machine had no memory left"
-            )
+        name = signal.Signals(-code).name if code is not None and code < 0 else f"exit code {code}"
+        if not ready:
+            yield Lost(running.task, LOST, f"the worker process ended at its start ({name})", printed=printed)
+        elif code == -signal.SIGKILL and _oom_kills() > self.oom_kills:
+            text = "the kernel ended the worker process because the machine had no memory left"
+            yield Lost(running.task, "oom", text, printed=printed)
         elif code is not None and code < 0:
-            name = signal.Signals(-code).name
-            yield Lost(running.task, "killed", f"the worker process was ended by {name} in the middle of the trial")
+            # A crash is the trial's own, as an exception is; other signals come from outside.
+            status = "failed" if -code in CRASHES else LOST
+            text = f"the worker process was ended by {name} in the middle of the trial"
+            yield Lost(running.task, status, text, printed=printed)
         else:
-            yield Lost(
-                running.task, "failed", f"the worker process ended with exit code {code} in the middle of the trial"
-            )
+            text = f"the worker process ended with {name} in the middle of the trial"
+            yield Lost(running.task, "failed" if code != UNKNOWN else LOST, text, printed=printed)
 
-    def stop(self) -> None:
-        """End the process."""
-        self.alive, self.running = False, None
-        self.process.kill()
-        self.process.join()
-        self.pipe.close()
+    def _output(self) -> str:
+        """Return what was printed, and is not read yet."""
+        while self.output in self.sources and not self.output.closed and self.output.poll():
+            self._read_output()
+        return cleaned(self.printed, PRINTED)
 
 
-def _work(pipe: Connection, place: Place, environment: Mapping[str, str], gpu: bool) -> None:
-    """Compute one task after another, until the driver is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the driver decides
+def _work(pipe: Connection, printed: Connection, place: Place, environment: Mapping[str, str], gpu: bool) -> None:
+    """Compute one task after another, until the driver is gone or the process is to end."""
+    for number in (signal.SIGINT, signal.SIGHUP):  # these reach the whole group; the driver decides
+        signal.signal(number, signal.SIG_IGN)
+    stopping: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: stopping.append(number))
     os.environ.clear()
     os.environ.update(environment)
+    for stream in (1, 2):
+        os.dup2(printed.fileno(), stream)
+    printed.close()
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     threading.Thread(target=_end_with_driver, daemon=True).start()
     warm_up()
     # A driver that is gone took the other end of the pipe with it: there is nobody left to tell.
     with contextlib.suppress(EOFError, BrokenPipeError):
-        pipe.send(READY)
-        while True:
-            for event in compute(pipe.recv(), place, gpu=gpu):
-                pipe.send(event)
+        pipe.send("ready")
+        while not stopping:
+            with contextlib.closing(compute(pipe.recv(), place, gpu=gpu)) as events:
+                for event in events:
+                    if stopping:
+                        break
+                    pipe.send(event)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _end_with_driver() -> None:

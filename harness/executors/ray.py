@@ -13,8 +13,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.errors import HarnessError, MissingExtraError
-from harness.executors.base import Compute, Event, Finished, Lost, Place, Resources, Running, Started
+from harness.executors.base import (
+    Compute,
+    Event,
+    Finished,
+    Lost,
+    Patience,
+    Place,
+    ProcessChanged,
+    Resources,
+    Running,
+    Started,
+)
 from harness.executors.worker import ONE_THREAD, compute, warm_up
+from harness.results.schema import LOST
 from harness.trial.task import TrialProgress, TrialTask
 
 POLL = 0.5
@@ -53,12 +65,13 @@ class RayCluster:
         signs = _start_signs(ray)
         # Retries are the driver's, which counts them; Ray's own would hide them.
         remote = ray.remote(max_retries=0, num_cpus=self.cpus, num_gpus=self.gpus)(_compute)
+        patience = Patience(place.trial_timeout)
         waiting, under_way = deque(tasks), dict[Any, Running]()
         try:
             while waiting or under_way:
                 while waiting and len(under_way) < self._room(ray):
                     task = waiting.popleft()
-                    under_way[remote.remote(task, place, signs, self.gpus > 0)] = Running(task)
+                    under_way[remote.remote(task, place, signs, self.gpus > 0)] = Running(task, patience)
                 done, _ = ray.wait(list(under_way), num_returns=len(under_way), timeout=POLL, fetch_local=False)
                 by_id = {running.task.trial_id: running for running in under_way.values()}
                 for sign in ray.get(signs.take.remote()):
@@ -69,7 +82,7 @@ class RayCluster:
                         yield Started(running.task)
                     yield _outcome(ray, reference, running.task)
                 for reference, running in list(under_way.items()):
-                    if lost := running.timed_out(place.trial_timeout):
+                    if lost := running.given_up():
                         del under_way[reference]
                         ray.cancel(reference, force=True)
                         yield lost
@@ -102,17 +115,21 @@ def executor(resources: Resources) -> RayCluster:
     return RayCluster(resources.address, cpus=resources.cpus, gpus=resources.gpus, workers=resources.workers)
 
 
+Sign = str | TrialProgress | ProcessChanged
+"""The id of a trial that begins, its progress, or what it changed."""
+
+
 @dataclass
 class _Signs:
     """An actor beside the driver that keeps the trials' signs of life; no trial waits for it."""
 
-    signs: list[str | TrialProgress] = field(default_factory=list)
+    signs: list[Sign] = field(default_factory=list)
 
-    def add(self, sign: str | TrialProgress) -> None:
-        """Keep the id of a trial that begins, or its progress."""
+    def add(self, sign: Sign) -> None:
+        """Keep a sign."""
         self.signs.append(sign)
 
-    def take(self) -> list[str | TrialProgress]:
+    def take(self) -> list[Sign]:
         """Return all signs since the last time."""
         signs, self.signs = self.signs, []
         return signs
@@ -131,16 +148,22 @@ def _compute(task: TrialTask, place: Place, signs: Any, gpu: bool) -> Finished |
     warm_up()  # before the clock of trial_timeout runs
     signs.add.remote(task.trial_id)
     for event in compute(task, place, gpu=gpu):
-        if isinstance(event, TrialProgress):
-            signs.add.remote(event)
-        else:
+        if isinstance(event, (Finished, Lost)):
             outcome = event
+        else:
+            signs.add.remote(event)
     return outcome
 
 
-def _received(sign: str | TrialProgress, by_id: dict[str, Running]) -> Iterator[Event]:
+def _received(sign: Sign, by_id: dict[str, Running]) -> Iterator[Event]:
     """Yield what a sign says of a trial that is still under way."""
-    running = by_id.get(sign if isinstance(sign, str) else sign.trial_id)
+    match sign:
+        case str():
+            running = by_id.get(sign)
+        case TrialProgress():
+            running = by_id.get(sign.trial_id)
+        case ProcessChanged():
+            running = by_id.get(sign.task.trial_id)
     if running is not None:
         if running.sign():
             yield Started(running.task)
@@ -157,7 +180,7 @@ def _outcome(ray: Any, reference: Any, task: TrialTask) -> Finished | Lost:
     except ray.exceptions.RayTaskError as error:
         return Lost(task, "failed", f"the Ray worker could not compute: {_first_line(error.cause)}", str(error))
     except ray.exceptions.RayError as error:
-        return Lost(task, "killed", f"the Ray worker or its node was lost in the middle of the trial: {_name(error)}")
+        return Lost(task, LOST, f"the Ray worker or its node was lost in the middle of the trial: {_name(error)}")
     return outcome
 
 

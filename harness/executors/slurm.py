@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 
 from harness.atomic_write import atomic_write
 from harness.errors import HarnessError, MissingExtraError
-from harness.executors.base import Compute, Event, Finished, Lost, Place, Resources, Running, Started
+from harness.executors.base import Compute, Event, Finished, Lost, Patience, Place, Resources, Running, Started
 from harness.executors.worker import ONE_THREAD, compute, warm_up
+from harness.results.schema import LOST
 from harness.trial.task import TrialProgress, TrialTask
 
 if TYPE_CHECKING:
@@ -71,20 +72,21 @@ class Slurm:
         Raises:
             HarnessError: Slurm refuses the jobs.
         """
+        patience = Patience(place.trial_timeout)
         waiting, under_way = deque(tasks), list[_Submitted]()
         driver, looked = folder / "driver", time.monotonic()
         try:
             while waiting or under_way:
                 driver.touch()
                 room = min(len(waiting), (self.workers or QUEUED) - len(under_way))
-                under_way += self._submit(executor, [waiting.popleft() for _ in range(room)], place, driver)
+                under_way += self._submit(executor, [waiting.popleft() for _ in range(room)], place, driver, patience)
                 time.sleep(POLL)
                 if time.monotonic() - looked > LOOK:
                     _look_for(under_way, executor.cluster)
                     looked = time.monotonic()
                 for submitted in list(under_way):
                     yield from submitted.progress()
-                    outcome = submitted.outcome(place.trial_timeout)
+                    outcome = submitted.outcome()
                     if outcome is not None:
                         under_way.remove(submitted)
                         submitted.clear(keep_logs=isinstance(outcome, Lost))
@@ -119,7 +121,9 @@ class Slurm:
         )
         return executor
 
-    def _submit(self, executor: AutoExecutor, tasks: list[TrialTask], place: Place, driver: Path) -> list[_Submitted]:
+    def _submit(
+        self, executor: AutoExecutor, tasks: list[TrialTask], place: Place, driver: Path, patience: Patience
+    ) -> list[_Submitted]:
         """Hand tasks to Slurm, several at once as one array."""
         if not tasks:
             return []
@@ -136,7 +140,8 @@ class Slurm:
             # submitit raises its own and subprocess's errors alike; all of them say what sbatch said.
             raise HarnessError(f"--executor slurm: Slurm refuses the jobs: {error}") from error
         return [
-            _Submitted(task, job=job, progress_file=file) for task, job, file in zip(tasks, jobs, files, strict=True)
+            _Submitted(task, patience, job=job, progress_file=file)
+            for task, job, file in zip(tasks, jobs, files, strict=True)
         ]
 
 
@@ -171,9 +176,9 @@ class _Submitted(Running):
         if int(step):
             yield TrialProgress(self.task.trial_id, int(step), int(steps), float(loss_d), float(loss_g))
 
-    def outcome(self, timeout: float | None) -> Finished | Lost | None:
+    def outcome(self) -> Finished | Lost | None:
         """Return what the job came to; None while it has not."""
-        if lost := self.timed_out(timeout):
+        if lost := self.given_up():
             self.job.cancel(check=False)
             return lost
         if self.job.paths.result_pickle.exists():
@@ -185,7 +190,7 @@ class _Submitted(Running):
             return None
         # job.result() would wait for ever where Slurm keeps no accounts of jobs that are gone.
         state, message = self.job.state, _last_line(self.job.stderr() or "")
-        status = "oom" if state.startswith("OUT_OF_ME") else "killed"
+        status = "oom" if state.startswith("OUT_OF_ME") else LOST
         return Lost(self.task, status, f"job {self.job.job_id} left no result (state {state}): {message}")
 
     def clear(self, *, keep_logs: bool) -> None:
@@ -239,7 +244,7 @@ def _compute(
     for event in compute(task, place, gpu=gpu):
         if isinstance(event, TrialProgress):
             write(event.step, event.loss_d, event.loss_g)
-        else:
+        elif isinstance(event, (Finished, Lost)):
             outcome = event
     return outcome
 

@@ -13,7 +13,9 @@ Row = dict[str, Any]
 TYPES: Mapping[str, Type] = {"float | None": "double", "int | None": "int64", "str | None": "string"}
 """The type of the column that a field of a metric's value becomes."""
 
-STATUSES = ("complete", "diverged", "collapsed", "failed", "timeout", "oom")
+LOST = "lost"
+"""The machine's failure, not the trial's: such a row is listed, never counted for or against an arm."""
+STATUSES = ("complete", "diverged", "collapsed", "failed", "timeout", "oom", LOST)
 REACHED_HORIZON = frozenset({"complete", "collapsed"})
 """Statuses of trials that reached the horizon: their metrics have values."""
 
@@ -36,7 +38,7 @@ TRIAL_COLUMNS = (
     Column("trial_id", "string", "key of the trial, in all tables"),
     Column("arm", "string", "name of the arm; `baseline` is what the others are compared with"),
     Column("block", "int64", "number of the block: arms of one block share data order, noise and initial weights"),
-    Column("status", "string", "complete, diverged, collapsed, failed, timeout or oom"),
+    Column("status", "string", "complete, diverged, collapsed, failed, timeout, oom, or lost: the machine's failure, never counted"),
     Column("error", "string", "what went wrong; null for complete trials"),
     Column("failed_at_step", "int64", "step at which the trial diverged or collapsed; null for complete trials"),
     Column("steps", "int64", "steps of training at the horizon"),

@@ -294,6 +294,25 @@ class Store:
                 self.remote.remove(f"{path.parent.name}/{path.name}")
         return list(dict.fromkeys(damaged))
 
+    def remove_rows(self, statuses: Sequence[str]) -> list[str]:
+        """Delete the rows of all trials with one of some statuses, so that they are computed again; return their ids.
+
+        Raises:
+            StoreError: The folder cannot be written.
+        """
+        trials = self.trials()
+        removed = [str(name) for name in trials.loc[trials["status"].isin(statuses), "trial_id"]] if statuses else []
+        for trial_id in removed:
+            for table in TABLES:  # the trial's own row first: from then on it is not done
+                name = f"{table}/{trial_id}.parquet"
+                try:
+                    (self.folder / name).unlink(missing_ok=True)
+                except OSError as error:
+                    raise StoreError(f"{self.folder / name}: cannot be deleted ({error.strerror})") from error
+                if self.remote is not None:
+                    self.remote.remove(name)
+        return removed
+
     # ---- reading ----------------------------------------------------------------------------------------------------
 
     def trials(self) -> pd.DataFrame:

@@ -184,7 +184,7 @@ class RunnerSettings(Settings):
     retries: Annotated[int, Field(ge=0)] = 1
     """For trials lost to causes that are not the arm's own: a killed or dead worker."""
     trial_timeout: Annotated[float, Field(gt=0.0)] | None = None
-    """Seconds without any progress after which a trial is given up."""
+    """Seconds without progress after which a trial has the status `timeout`; null: a silent one is begun again."""
     checkpoint_every: Annotated[float, Field(gt=0.0)] = 60.0
     """Seconds of training between checkpoints."""
     storage: Text | None = None

@@ -11,8 +11,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from harness.driver import Happening, LookDone, Planned, Retried, SetAside, Stored
-from harness.executors.base import Started
+from harness.driver import Happening, LookDone, Planned, Removed, Retried, SetAside, Stored
+from harness.executors.base import ProcessChanged, Started
 from harness.statistics.number_format import rough_duration
 from harness.trial.task import TrialProgress
 
@@ -23,6 +23,7 @@ MARKS = {
     "failed": ("failed", "red"),
     "timeout": ("timeout", "red"),
     "oom": ("oom", "red"),
+    "lost": ("lost", "red"),
 }
 
 
@@ -70,6 +71,11 @@ class View:
             case Retried():
                 self.now.pop(event.task.trial_id, None)
                 self._say(f"{event.task.trial_id}: {event.reason}; begun again", "yellow")
+            case ProcessChanged():
+                what = ", ".join(event.what)
+                self._say(f"{event.task.trial_id}: left its process changed ({what}); none follows it there", "yellow")
+            case Removed():
+                self._say(f"{event.trial_id}: its row is removed, and it is computed again", "yellow")
             case SetAside():
                 self._say(f"{event.path}: cannot be read; set aside, and its trial is computed again", "yellow")
             case LookDone():

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
+import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -211,8 +213,11 @@ def train(trainer: Trainer, *, log_every: int = 1) -> Iterator[Progress]:
 
 def _begin_step(trainer: Trainer, step: int) -> None:
     """Set everything that is a function of the step: streams and schedules."""
-    # Built-in parts never draw from the global stream; a user's part that does is kept in step by this.
-    torch.manual_seed(seed_for(trainer.block, f"global/{step}"))
+    # Built-in parts never draw from the global streams; a user's part that does is kept in step by this.
+    seed = seed_for(trainer.block, f"global/{step}")
+    torch.manual_seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002 - the global stream is meant
+    random.seed(seed)
     for dropout in trainer.dropouts:
         dropout.begin(trainer.block, step)
     set_schedules(trainer, step)

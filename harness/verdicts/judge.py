@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from harness.metrics.catalogue import metric_named
 from harness.results.frozen import Amendment
-from harness.results.schema import REACHED_HORIZON, ArmPlan
+from harness.results.schema import LOST, REACHED_HORIZON, ArmPlan
 from harness.results.store import Store, Tables
 from harness.statistics import (
     Analysis,
@@ -148,7 +148,8 @@ def judge(study: Study, tables: Tables, plan: Mapping[str, ArmPlan] | None = Non
     trained = [arm for arm in every if _trained(study, arm, plan)]
     summaries = tuple(_summary(arm, trials, plan, study.measure.metrics) for arm in every)
     blocks = study.design.most_blocks
-    whole = whole_blocks(study, trials, {arm.name for arm in trained})
+    counted = trials[trials["status"] != LOST]  # the machine's failures are nobody's
+    whole = whole_blocks(study, counted, {arm.name for arm in trained})
     primary = _analysis(study, whole, every, plan, study.measure.primary)
     rest = [_analysis(study, whole, every, plan, metric) for metric in study.measure.metrics[1:]]
     others = false_discovery([found for found in rest if found is not None])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Generator, Iterable
 from pathlib import Path
 
@@ -27,9 +26,7 @@ class FastOnesFail(dummy.Formula):
 
 
 @pytest.fixture
-def study(monkeypatch: pytest.MonkeyPatch) -> Study:
-    for name, module in dummy.stand_ins().items():
-        monkeypatch.setitem(sys.modules, name, module)
+def study(formula: None) -> Study:
     asked = dummy.study(2, 3).model_dump(mode="json", exclude_unset=True)
     axes = {**asked["axes"], "training.ema": [0, 0.9]}
     return Study.model_validate({**asked, "axes": axes, "design": {"kind": "factorial", "blocks": 3}})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 import tiny
 
 from harness.errors import HarnessError
-from harness.executors.base import Event, Finished, Lost, Place
+from harness.executors.base import Event, Finished, Lost, Place, ProcessChanged, Started
 from harness.executors.local import Local, gpu_slots
 from harness.executors.worker import compute
 from harness.study.study import Study
@@ -39,7 +40,9 @@ def computed(task: TrialTask, place: Place) -> Event:
         ("raise", "failed", "ValueError: a network of the user's own"),
         ("allocate", "oom", "can't allocate memory"),
         ("python-memory", "oom", "out of memory"),
-        ("no-room", "no-room", "No space left on device"),
+        ("no-room", "lost", "No space left on device"),
+        ("broken-gpu", "lost", "CUDA error"),
+        ("half-a-character", "failed", "ValueError: file \ufffd"),
     ],
 )
 def test_what_a_trial_raises_is_an_outcome(tmp_path: Path, does: str, status: str, says: str) -> None:
@@ -80,7 +83,8 @@ def test_workers_live_on_from_trial_to_trial_and_are_replaced_when_they_died_idl
         assert any(isinstance(event, Finished) for event in compute_all([second]))
         assert tiny.workers(os.getpid()) == [worker]
         tiny.kill(worker)
-        tiny.wait_until(lambda: not tiny.alive(worker))
+        # Its first thread can be gone before the others have let go of the pipe: its server has to have seen it end.
+        tiny.wait_until(lambda: not Path(f"/proc/{worker}").exists())
         assert any(isinstance(event, Finished) for event in compute_all([third]))
         (other,) = tiny.workers(os.getpid())
         assert other != worker
@@ -90,8 +94,35 @@ def test_workers_live_on_from_trial_to_trial_and_are_replaced_when_they_died_idl
 def test_a_worker_that_dies_while_a_child_of_its_own_holds_its_pipe_is_noticed(tmp_path: Path) -> None:
     (task,) = tiny.tasks(awkward("leave-a-child", folder=str(tmp_path)), tmp_path)
     (lost,) = [e for e in tiny.events(Local(1), [task], tiny.place(tmp_path)) if isinstance(e, Lost)]
-    assert lost.status == "killed"
+    assert lost.status == "lost"
     tiny.kill(int((tmp_path / "child").read_text()))
+
+
+def test_a_trial_that_changes_its_process_is_named_and_nobody_follows_it_there(tmp_path: Path) -> None:
+    spoils, calm = tiny.tasks(awkward("spoil", CALM), tmp_path)
+    events = list(tiny.events(Local(1), [spoils, calm], tiny.place(tmp_path)))
+    (changed,) = [event for event in events if isinstance(event, ProcessChanged)]
+    assert changed.task == spoils
+    assert {"torch's default dtype", "torch's grad mode", "the environment"} <= set(changed.what)
+    rows = {event.task.arm: event.rows for event in events if isinstance(event, Finished)}
+    assert tiny.same(rows[calm.arm], tiny.computed(calm, tmp_path)[1])
+
+
+def test_a_trial_that_is_begun_again_gets_a_process_of_its_own(tmp_path: Path) -> None:
+    first, second = tiny.tasks(awkward(CALM, "diverge"), tmp_path)
+    pids = []
+    with Local(1).opened(tiny.place(tmp_path), 2) as compute_all:
+        for task in (first, second, dataclasses.replace(first, attempts=2)):
+            pids += [tiny.workers(os.getpid())[0] for event in compute_all([task]) if isinstance(event, Started)]
+    assert pids[0] == pids[1] != pids[2]
+
+
+def test_what_a_trial_prints_is_kept_to_its_end_and_cannot_steer_a_terminal(tmp_path: Path) -> None:
+    (task,) = tiny.tasks(awkward("shout"), tmp_path)
+    (finished,) = [e for e in tiny.events(Local(1), [task], tiny.place(tmp_path)) if isinstance(e, Finished)]
+    assert len(finished.printed) <= 20_000
+    assert finished.printed.endswith("the last words\n")
+    assert "\x1b" not in finished.printed
 
 
 @pytest.mark.slow
@@ -111,7 +142,7 @@ def test_each_trial_pays_for_itself_alone(tmp_path: Path) -> None:
         "raise": "failed",
         "allocate": "oom",
         "exit": "failed",
-        "kill-always": "killed",
+        "kill-always": "lost",
         "diverge": "diverged",
     }
     said = {name: event.message for name, event in outcomes.items() if isinstance(event, Lost)}

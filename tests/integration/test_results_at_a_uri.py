@@ -27,10 +27,8 @@ URI = "memory://results"
 
 
 @pytest.fixture(autouse=True)
-def _caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, formula: None) -> Iterator[None]:
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "caches"))
-    for name, module in dummy.stand_ins().items():
-        monkeypatch.setitem(sys.modules, name, module)
     yield
     fsspec.filesystem("memory").store.clear()
 

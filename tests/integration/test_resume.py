@@ -31,7 +31,7 @@ def test_a_trial_whose_worker_is_killed_goes_on_from_its_checkpoint_to_the_same_
                 tiny.kill(pid)
         lost = event if isinstance(event, Lost) else lost
     assert lost is not None
-    assert lost.status == "killed"
+    assert lost.status == "lost"
     assert "SIGKILL" in lost.message
     saved = checkpoints.load(file, checkpoints_key(file), "cpu")
     assert saved is not None

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import subprocess
 import sys
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +14,8 @@ import pytest
 import tiny
 import yaml
 
-from harness.executors.base import Event, Finished, Lost
 from harness.results.store import Store
 from harness.study.study import Study
-from harness.trial.task import TrialTask
 
 
 def command(folder: Path, study: Study, results: Path | None = None) -> list[str]:
@@ -118,71 +115,3 @@ def test_a_read_only_folder_is_one_message(tmp_path: Path, small_disk: Path) -> 
     assert refused.returncode == 2
     assert "cannot be written (Read-only file system); choose another --results" in refused.stderr
     assert "Traceback" not in refused.stderr
-
-
-PROGRAM = """
-import pathlib, sys, dummy, test_resume_folder as parts
-dummy.without_torch()
-executor, study = parts.Script(), dummy.study(2, 3, signals=3)
-dummy.drive(study.model_copy(update={"runner": parts.RUNNER}), pathlib.Path(sys.argv[1]), executor=executor)
-print(*executor.begun)
-"""
-RUNNER = dummy.study(2, 3).runner.model_copy(update={"retries": 2})
-
-
-class Script(dummy.Formula):
-    """Loses one trial of every kind: killed once, killed always, raised, out of memory, silent, diverged."""
-
-    def __init__(self) -> None:
-        self.begun: list[str] = []
-
-    def events(self, tasks: Iterable[TrialTask]) -> Generator[Event]:
-        for task in tasks:
-            self.begun.append(task.trial_id)
-            match task.arm == "baseline", task.block:
-                case True, 0:
-                    yield Lost(task, "killed", "SIGKILL") if task.attempts == 1 else Finished(task, dummy.rows(task))
-                case True, 1:
-                    yield Lost(task, "killed", "SIGKILL")
-                case True, 2:
-                    yield Lost(task, "failed", "ValueError: no", "Traceback: line 1")
-                case False, 0:
-                    yield Lost(task, "oom", "out of memory")
-                case False, 1:
-                    yield Lost(task, "timeout", "no progress for 4 s (runner.trial_timeout)")
-                case _:
-                    found = dummy.rows(task)
-                    row = {**found.trial, "status": "diverged", "failed_at_step": 3, "fid_efficientnet": None}
-                    yield Finished(task, dataclasses.replace(found, trial=row))
-
-
-def test_only_causes_that_are_not_the_arms_own_are_retried_and_every_loss_is_a_row(tmp_path: Path) -> None:
-    paths = {"PYTHONPATH": os.pathsep.join((tiny.environment()["PYTHONPATH"], str(Path(__file__).parent)))}
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(tmp_path)],
-        env=tiny.environment(**paths),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
-    begun = done.stdout.split()
-    rows = Store(tmp_path / "load").trials().set_index("trial_id")
-    assert len(rows) == 6
-    attempts = {trial_id: begun.count(trial_id) for trial_id in rows.index}
-    assert sorted(attempts.values()) == [1, 1, 1, 1, 2, 3]
-    assert attempts["b000-baseline"] == 2
-    assert attempts["b001-baseline"] == 3
-    assert rows["attempts"].to_dict() == attempts
-    assert rows["status"].to_dict() == {
-        "b000-baseline": "complete",
-        "b001-baseline": "failed",
-        "b002-baseline": "failed",
-        "b000-lr=0.0002": "oom",
-        "b001-lr=0.0002": "timeout",
-        "b002-lr=0.0002": "diverged",
-    }
-    traceback = tmp_path / "load" / "errors" / "b002-baseline.txt"
-    assert str(traceback) in rows.loc["b002-baseline", "error"]
-    assert traceback.read_text() == "Traceback: line 1"
