@@ -153,7 +153,6 @@ def test_networks_too_large_to_be_tried_are_not_compared_and_that_takes_no_time(
     [
         ("plan", "own_options:painter", {"does": "tensor"}, "returned a Tensor; a Generated(image, code) is needed"),
         ("plan", "own_options:no_module", {}, "returned a str; a Module is needed"),
-        ("plan", "own_options:printer", {}, "module 'own_options' has no 'printer'"),
         ("run", "own_options:painter", {"deos": "x"}, "it takes no 'deos'; did you mean 'does'?"),
     ],
 )
