@@ -58,7 +58,7 @@ def test_a_group_lists_what_is_in_it() -> None:
 
 @pytest.mark.parametrize(
     ("typed", "near"),
-    [("discriminator.blur.sigmaa", "discriminator.blur.sigma"), ("measure.margins", "measure.margin")],
+    [("discriminator.blur.sigmaa", "discriminator.blur.sigma"), ("measure.primaryy", "measure.primary")],
 )
 def test_an_unknown_setting_names_the_nearest(typed: str, near: str) -> None:
     with pytest.raises(HarnessError, match=f"no setting '{typed}'; did you mean '{near}'"):
