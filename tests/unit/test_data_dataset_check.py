@@ -118,7 +118,7 @@ def test_a_users_own_function_gets_its_options_and_the_common_settings():
     ("kind", "options", "message"),
     [
         ("owndata:small", {}, r"^owndata:small: 1 problem.*\n.*8 px; image_size is 32"),
-        ("owndata:nothing", {}, "owndata:nothing: returned a NoneType"),
+        ("owndata:nothing", {}, "owndata:nothing, called with .*: returned a NoneType"),
         ("owndata:none", {}, "has no 'none'"),
         ("nodata:dots", {}, "no module named 'nodata'"),
         ("owndata:dots", {"holdout": 0.3}, r"data\.options: holdout"),

@@ -122,7 +122,7 @@ def test_the_page_of_metrics_has_each_metric_with_the_catalogues_words() -> None
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines() if line.startswith("| `")]
     described = {row[0].strip("`"): (row[1], row[2], row[-1]) for row in rows}
     assert described == {
-        f"{name.rpartition('_')[0]}_…" if m.features and name.endswith(f"_{m.features}") else name: (
+        f"{name.removesuffix(m.features)}…" if m.features and name.endswith(f"_{m.features}") else name: (
             m.better,
             m.unit,
             m.note,
