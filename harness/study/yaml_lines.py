@@ -132,8 +132,8 @@ def _data(text: str, where: str, lines: dict[tuple[str | int, ...], int]) -> Any
         line = f"line {mark.line + 1}: " if mark else ""
         reason = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
         raise StudyError(where, [f"{line}not YAML: {reason}"]) from None
-    except (ValueError, KeyError) as error:
-        # A tag that its text does not fit: `!!int x`, `!!bool x`.
+    except (ValueError, LookupError) as error:
+        # A tag that its text does not fit: `!!int x`, `!!int ""`, `!!bool x`.
         raise StudyError(where, [f"not YAML: {error}"]) from None
     if problems:
         raise StudyError(where, problems)

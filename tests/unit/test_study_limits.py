@@ -43,6 +43,7 @@ TOO_MUCH = {
     "a value of 100,000 letters": (HEAD + f"training: {{steps: {'9x' * 50_000}}}\n", "expected a whole number"),
     "a number of 100,000 digits": (HEAD + f"training: {{steps: {'9' * 100_000}}}\n", "not YAML"),
     "text that is said to be a number": (HEAD + "question: !!int x\n", "not YAML"),
+    "nothing that is said to be a number": (HEAD + "question: !!int ''\n", "not YAML"),
     "what JSON cannot say": (HEAD + "question: !!binary aGFsbG8=\n", "not YAML"),
     "a key that is a list": (HEAD + "? [a, b]\n: 1\n", "line 3"),
     "a key that is a number": (HEAD + "7: 1\n", 'line 3: 7: a name must be text; write "7"'),
