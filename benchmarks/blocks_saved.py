@@ -26,7 +26,7 @@ sys.path[:0] = [str(Path(__file__).parents[1])]
 import harness
 from harness.metrics.catalogue import metric_named
 from harness.results.store import Store
-from harness.statistics.simulation import running, scheduled
+from harness.statistics.many_studies import at_looks, judged_studies
 from harness.statistics.verdict_rule import Margin
 from harness.study.study import BASELINE
 
@@ -107,11 +107,9 @@ def matched(
 ) -> tuple[float, float]:
     """Return how often looks at matched pairs find a difference, and the mean number of blocks."""
     pairs = centred(contrast.arm - contrast.base)
-    mean, sd = running(rng.choice(pairs, (STUDIES, looks[-1])) + difference)
-    at = np.array(looks) - 1
-    verdicts, look, _, _ = scheduled(mean[:, at], sd[:, at], looks, contrast.margin, ALPHA)
-    found = np.isin(verdicts, ["helps", "hurts", "negligible"])
-    return float(found.mean()), float(np.array(looks)[look].mean())
+    drawn = rng.choice(pairs, (STUDIES, 1, looks[-1])) + difference
+    judged = judged_studies(*at_looks(drawn, looks), looks, contrast.margin, ALPHA)
+    return float(judged.differs().mean()), float(judged.blocks.mean())
 
 
 def row(contrast: Contrast, rng: np.random.Generator) -> list[str]:

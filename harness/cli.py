@@ -303,6 +303,7 @@ def score(
 @app.command()
 def simulate(
     looks: Annotated[str, typer.Option(help="Schedule of looks: 6,9,12,16,20.")] = "6,9,12,16,20",
+    contrasts: Annotated[int, typer.Option(min=1, help="Arms that are compared with the baseline.")] = 1,
     repeats: Annotated[int, typer.Option(min=100, help="Simulated studies per true difference.")] = 20_000,
     as_json: Json = False,
 ) -> None:
@@ -311,7 +312,7 @@ def simulate(
     from harness.statistics.simulation import render_simulation
     from harness.statistics.simulation import simulate as simulate_rule
 
-    document = simulate_rule(looks=parse_looks(looks) or (), repeats=repeats)
+    document = simulate_rule(looks=parse_looks(looks) or (), contrasts=contrasts, repeats=repeats)
     _console(as_json=as_json).print(render_simulation(document), markup=False, highlight=False)
     if as_json:
         _document(document)

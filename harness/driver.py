@@ -240,12 +240,16 @@ class Driver:
         """Return the arms that the next look needs: all before the first look, then the baseline and what is open."""
         trained = self._trained()
         # A shard sees its own blocks only, and looks at them would not be the study's: the merged rows are judged.
-        if self.study.design.looks is None or self.study.design.kind != "one_factor" or self.shard.of > 1:
+        if self.study.design.looks is None or self.shard.of > 1:
             return trained
-        primary = self.findings().primary
-        if primary is None:
+        findings = self.findings()
+        if findings.primary is None:
             return trained
-        _, open_arms = next_look(primary)
+        if self.study.design.kind != "one_factor":
+            # An effect takes every arm of a block, so all go on until the last main effect is decided.
+            effects = findings.effects
+            return () if effects is not None and effects.decided else trained
+        _, open_arms = next_look(findings.primary)
         if not open_arms:
             return ()
         return tuple(arm for arm in trained if arm.name == BASELINE or arm.name in open_arms)

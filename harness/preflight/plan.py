@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.metrics.catalogue import metric_named
 from harness.plugins import require_module
-from harness.results.schema import REACHED_HORIZON, ArmPlan
+from harness.results.schema import ArmPlan
 from harness.results.store import Store
 from harness.statistics import Margin
 from harness.statistics.number_format import aligned, rough_duration
@@ -17,7 +17,7 @@ from harness.statistics.power import pilot_sd
 from harness.statistics.power import plan as power_plan
 from harness.study.design import aliases, arms, own_code, trials
 from harness.study.study import BASELINE, Study
-from harness.verdicts.judge import values_of
+from harness.verdicts.rows import failed_rows, values_of
 
 if TYPE_CHECKING:
     from harness.study.design import Arm
@@ -68,7 +68,7 @@ def plan_document(study: Study, *, results: str | Path, workers: int, build: boo
         "aliases": [list(group) for group in aliases(study)],
         "primary": study.measure.primary,
         "margin": str(study.measure.margin),
-        "detectable": _power(study, store),
+        "detectable": _power(study, store, sum(arm.control is None for arm in trained) - 1),
     }
 
 
@@ -77,16 +77,21 @@ def _unbuilt(arm: Arm) -> dict[str, Any]:
     return dataclasses.asdict(empty)
 
 
-def _power(study: Study, store: Store) -> list[dict[str, Any]]:
+def _power(study: Study, store: Store, contrasts: int) -> list[dict[str, Any]]:
     """Return what the study's blocks can show, per arm of its stored rows, or in standard deviations without any."""
     metric = metric_named(study.measure.primary)
     margin = Margin.parse(study.measure.margin)
-    asked = {"blocks": study.design.most_blocks, "margin": margin, "scale": metric.scale}
+    asked = {
+        "blocks": study.design.most_blocks,
+        "margin": margin,
+        "scale": metric.scale,
+        "contrasts": max(1, contrasts),
+    }
     rows = store.tables().trials if store.exists else store.trials()
     if not len(rows) or BASELINE not in set(rows["arm"]):
         return [{"arm": None, "pilot_pairs": 0, **power_plan(**asked, sd=None)}]  # type: ignore[arg-type]
     table = values_of(rows, study.measure.primary)
-    base = rows[(rows["arm"] == BASELINE) & rows["status"].isin(REACHED_HORIZON)]
+    base = rows[(rows["arm"] == BASELINE) & ~failed_rows(rows)]
     mean = float(base[study.measure.primary].mean())
     pilots = pilot_sd(table, baseline=BASELINE, scale=metric.scale)
     return [
@@ -139,6 +144,10 @@ def _count(number: int | None) -> str:
     return "-" if number is None else f"{number:,}"
 
 
+def _family(item: Mapping[str, Any]) -> str:
+    return "" if item["contrasts"] == 1 else f" (one of {item['contrasts']} contrasts that are judged together)"
+
+
 def _power_sentence(document: Mapping[str, Any], item: Mapping[str, Any]) -> str:
     share = f"{item['power']:.0%}"
     if item["sd"] is None:
@@ -146,7 +155,7 @@ def _power_sentence(document: Mapping[str, Any], item: Mapping[str, Any]) -> str
             return f"{item['blocks']} block tells nothing about chance; use at least 2, better 6."
         return (
             f"With {item['blocks']} blocks a difference of {item['detectable']:.2f} standard deviations of the paired "
-            f"differences is found in {share} of studies; "
+            f"differences is found in {share} of studies{_family(item)}; "
             f"how large that is in {document['primary']}, a pilot's rows will tell."
         )
     found = item["detectable"]
@@ -159,7 +168,7 @@ def _power_sentence(document: Mapping[str, Any], item: Mapping[str, Any]) -> str
     )
     text = (
         f"{item['arm']}: judged by {item['pilot_pairs']} pairs, {item['blocks']} blocks find {size} "
-        f"in {document['primary']} in {share} of studies"
+        f"in {document['primary']} in {share} of studies{_family(item)}"
     )
     if item["blocks_for_equivalence"] is not None:
         text += (

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from harness.metrics.catalogue import metric_named
 from harness.report.drawing import INK, Figure, legend_below, panels_of, value_axis, wrapped
 from harness.report.table import TIMES
+from harness.report.verdict_tables import margin_in_words
 from harness.results.schema import REACHED_HORIZON
 from harness.statistics import Analysis, Contrast
 from harness.study.study import BASELINE
@@ -65,7 +66,7 @@ def forest(findings: StudyVerdicts) -> Figure | None:
         axes.spines[side].set_visible(False)
     _label_changes(axes, analysis, limit)
     first, second = ("better", "worse") if analysis.better == "lower" else ("worse", "better")
-    band = "" if margin is None else f" (band: margin of ±{analysis.margin})"
+    band = "" if margin is None else f" (band: margin of {margin_in_words(analysis)})"
     axes.set_xlabel(f"change in {analysis.metric}{band}", parse_math=False)
     for place, word, side in ((0.0, f"← {first}", "left"), (1.0, f"{second} →", "right")):
         axes.annotate(word, (place, 1.0), (0, 3), "axes fraction", "offset points", ha=side, color=INK, fontsize=9)
@@ -96,13 +97,8 @@ def _whisker(axes: Axes, row: int, c: Contrast, limit: float) -> None:
             if abs(bound) > limit:
                 axes.plot([end * 0.99], [row], marker=marker, color=colour, ms=7, clip_on=False)
     inner = c.equivalence
-    if (
-        c.look.rule == "fixed"
-        and inner.margin is not None
-        and inner.ci90_low is not None
-        and inner.ci90_high is not None
-    ):
-        ends = [max(inner.ci90_low, -limit), min(inner.ci90_high, limit)]
+    if inner.margin is not None and inner.low is not None and inner.high is not None:
+        ends = [max(inner.low, -limit), min(inner.high, limit)]
         axes.plot(ends, [row, row], color=colour, lw=5, solid_capstyle="butt", alpha=0.55)
     axes.plot([estimate], [row], marker="o", color=colour, ms=8)
     axes.annotate(

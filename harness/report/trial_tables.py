@@ -158,9 +158,10 @@ def floor_table(findings: StudyVerdicts) -> Table | None:
     return table(
         "floors",
         "Distances beside their floors",
-        f"At step {study.horizon}. Floor: the same metric of real images against other real images at the same "
-        "count, the best that can be hoped for. Bias: first-order bias at these counts; evaluation noise: spread "
-        f"over resamples of the measured items. {units}.",
+        f"At step {study.horizon}. Floor: the same metric of real images against other real images at the same count: "
+        "what chance in the choice of images alone gives; where each generated image has its real one, as glyphs have, "
+        "a value can lie below it. Bias: first-order bias at these counts; evaluation noise: spread over resamples "
+        f"of the measured items. {units}.",
         columns,
         measured,
     )

@@ -6,42 +6,44 @@ from collections import Counter
 
 from harness.metrics.catalogue import metric_named
 from harness.report.table import NONE, Column, Table, joined, p_cell, ratio, share, short, table, times, two
-from harness.statistics import Analysis, Contrast, Effect, Verdict
+from harness.statistics import Analysis, Contrast, Factorial, Margin, Verdict
 from harness.statistics.controls import Control
-from harness.statistics.number_format import change, number, p_text, span
-from harness.statistics.sentences import effect_sentences, sentence
+from harness.statistics.number_format import change, p_text, span
+from harness.statistics.sentences import effect_rows, effect_sentences, provisional_text, sentence
 from harness.verdicts.judge import SettledClaim, StudyVerdicts
 
 AnalysedContrast = tuple[Analysis, Contrast]
 
 MEANINGS: tuple[tuple[Verdict, str], ...] = (
-    (Verdict.HELPS, "better: the whole interval lies on that side of no difference, and is not confined to the margin"),
-    (Verdict.HURTS, "worse: the whole interval lies on that side of no difference, and is not confined to the margin"),
+    (Verdict.HELPS, "better: a difference was shown, and not that it is smaller than the margin"),
+    (Verdict.HURTS, "worse: a difference was shown, and not that it is smaller than the margin"),
     (Verdict.EQUIVALENT, "the difference was shown to be smaller than the margin: it does not matter"),
     (Verdict.NEGLIGIBLE, "there is a difference, and it was shown to be smaller than the margin"),
     (Verdict.INCONCLUSIVE, "too few blocks to tell; this is not evidence that there is no difference"),
-    (Verdict.NO_OP, "proved to change nothing at all"),
-    (Verdict.INVALID, "cannot be built"),
+    (Verdict.NO_OP, "changes nothing at all: proved, or everything that was measured is equal to the last bit"),
+    (Verdict.INVALID, "cannot be built, or every trial of arm and baseline failed"),
 )
 """Every verdict in one line, in the order in which tables list them."""
 
 
 def headline(findings: StudyVerdicts) -> str:
-    """Return what the study found in one sentence; several contrasts are counted by verdict."""
+    """Return what the study's rows say in one sentence; several contrasts are counted by verdict.
+
+    Metrics that disagree with the primary one are named, and so is what became of the error rate of a changed plan.
+    """
     analysis = findings.primary
     if analysis is None or not analysis.contrasts:
         done = f"{findings.trials_done} of {findings.trials_planned} trials are done"
         return f"No verdict yet: {done}, and there are not two arms to compare."
     if len(analysis.contrasts) == 1:
-        return in_words(findings)[0]
-    by_verdict = {v: [c.arm for c in analysis.contrasts if c.verdict is v] for v in Verdict}
-    parts = [f"{len(arms)} {v.value} ({', '.join(arms)})" for v, arms in by_verdict.items() if arms]
-    compared = f"{len(analysis.contrasts)} arms compared with '{analysis.baseline}' in {analysis.metric}"
-    lead = f"Of {compared}: {'; '.join(parts)}."
-    weaker = [c.arm for c in analysis.contrasts if c.verdict_family is not c.verdict]
-    if weaker:
-        lead += f" Taking all contrasts together (Holm), {', '.join(weaker)} would not stand."
-    return lead
+        lead = in_words(findings)[0]
+    else:
+        by_verdict = {v: [c.arm for c in analysis.contrasts if c.verdict is v] for v in Verdict}
+        parts = [f"{len(arms)} {v.value} ({', '.join(arms)})" for v, arms in by_verdict.items() if arms]
+        compared = f"{len(analysis.contrasts)} arms compared with '{analysis.baseline}' in {analysis.metric}"
+        lead = f"Of {compared}: {'; '.join(parts)}."
+    provisional = [] if analysis.provisional is None else [provisional_text(analysis.provisional)]
+    return " ".join([*provisional, lead, *findings.disagreements()])
 
 
 def in_words(findings: StudyVerdicts) -> list[str]:
@@ -49,8 +51,7 @@ def in_words(findings: StudyVerdicts) -> list[str]:
     primary, effects = findings.primary, findings.effects
     said = [] if primary is None else [sentence(c, primary, costs=False) for c in primary.contrasts]
     if effects is not None:
-        document = effects.to_dict()
-        said += effect_sentences({**document, "factorial": document})
+        said += effect_sentences(effects.to_dict())
     return said
 
 
@@ -63,49 +64,70 @@ def tally(findings: StudyVerdicts) -> tuple[tuple[str, int], ...]:
 def described(analysis: Analysis) -> str:
     """Return what the numbers of an analysis are: metric, unit, direction, margin, looks."""
     metric = metric_named(analysis.metric)
-    margin = f"margin ±{analysis.margin}" if analysis.margin else "no margin"
+    margin = f"margin {margin_in_words(analysis)}" if analysis.margin else "no margin"
     looks = f"; looks at {', '.join(map(str, analysis.looks))} blocks" if analysis.looks else ""
     return f"{analysis.metric}: {metric.unit}, {analysis.better} is better; {margin}{looks}."
 
 
+def margin_in_words(analysis: Analysis | Factorial) -> str:
+    """Return the range of changes that do not matter."""
+    margin = Margin.parse(analysis.margin)
+    return NONE if margin is None else margin.in_words(analysis.scale)
+
+
 def contrast_table(findings: StudyVerdicts) -> Table | None:
-    """Return the answer: each arm's change against the baseline, its interval and verdict."""
+    """Return the answer: each arm's verdict, its change against the baseline, and the interval."""
     analysis = findings.primary
     if analysis is None:
         return None
-    several = any(c.verdict_family is not c.verdict for c in analysis.contrasts)
-    more = len(analysis.contrasts) > 1
+    several = analysis.family_size > 1
+    alone = any(c.verdict_uncorrected is not c.verdict for c in analysis.contrasts)
+    mean = "geometric mean" if analysis.scale == "log" else "mean"
     columns: tuple[Column[Contrast], ...] = (
         Column("arm", lambda c: c.arm, words=True),
         Column("verdict", lambda c: c.verdict.value, words=True, marked=True),
         Column("change", lambda c: _change(c, analysis)),
-        Column(_level(analysis), lambda c: _interval(c, analysis)),
+        Column("interval", lambda c: _interval(c, analysis)),
         Column("pairs", lambda c: f"{c.n}"),
         Column("lost", lambda c: f"{c.pairs_lost}"),
         Column("better in", _better_in, optional=True),
-        Column("mean / baseline's", _means, optional=True),
-        Column("p", lambda c: p_cell(c.p_value if c.p_sequential is None else c.p_sequential), optional=True),
-        Column("p (Holm)", lambda c: p_cell(c.p_holm if more else None), optional=True),
+        Column(f"{mean} / baseline's", _means, optional=True),
+        Column("p", lambda c: p_cell(c.p_holm), optional=True),
+        Column("corrected for the stop", lambda c: _corrected(c, analysis), optional=True),
+        Column("p alone", lambda c: p_cell(_p_alone(c) if several else None), optional=True),
         Column(
-            "verdict (Holm)",
-            lambda c: c.verdict_family.value if several else NONE,
+            "verdict alone",
+            lambda c: c.verdict_uncorrected.value if alone else NONE,
             words=True,
             marked=True,
             optional=True,
         ),
     )
+    over = f"all {analysis.family_size} contrasts" if several else "this contrast"
+    looks = " and all looks" if analysis.looks else ""
+    note = (
+        f"{described(analysis)} Verdict, interval and p hold over {over}{looks} at an error rate of {analysis.alpha:g}."
+    )
+    if several:
+        note += " Alone: of each contrast by itself, uncorrected for the others."
+    if analysis.looks:
+        note += " Corrected for the stop: median-unbiased, since estimates at a stop are too far from 0."
     return table(
         "contrasts",
         f"Each arm against '{analysis.baseline}'",
-        f"{described(analysis)} Change is arm against baseline in the same block, averaged over pairs of completed "
-        "trials; lost pairs failed or have no value. Means are over the same pairs.",
+        f"{note} Change is arm against baseline in the same block, averaged over pairs of completed trials; lost pairs "
+        "failed or have no value. Means are over the same pairs.",
         columns,
         analysis.contrasts,
     )
 
 
-def _level(analysis: Analysis) -> str:
-    return f"{(1 - analysis.alpha) * 100:g} % interval"
+def _p_alone(c: Contrast) -> float | None:
+    return c.p_value if c.p_sequential is None else c.p_sequential
+
+
+def _corrected(c: Contrast, analysis: Analysis) -> str:
+    return NONE if c.stage_wise is None else change(c.stage_wise.estimate, analysis.scale)
 
 
 def _change(c: Contrast, analysis: Analysis) -> str:
@@ -136,7 +158,7 @@ def trust_table(findings: StudyVerdicts) -> Table | None:
         Column("correlation", lambda c: NONE if c.correlation is None else f"{c.correlation:.2f}", optional=True),
         Column("less variance", lambda c: times(c.variance_reduction), optional=True),
         Column("p (sign flip)", lambda c: p_cell(c.p_sign_flip), optional=True),
-        Column("p (equivalence)", lambda c: p_cell(c.equivalence.p_value), optional=True),
+        Column("p (equivalence)", lambda c: p_cell(c.equivalence.p_holm), optional=True),
         Column(
             "verdict, half margin",
             lambda c: c.verdict_half_margin.value if margin else NONE,
@@ -162,8 +184,9 @@ def trust_table(findings: StudyVerdicts) -> Table | None:
         "What the verdicts rest on",
         "Correlation of arm and baseline over blocks, and how many times less variance the paired difference has than "
         "an unpaired one. Sign flip: exact test without assuming normal errors. Equivalence: two one-sided tests "
-        "against the margin. Failures: arm / baseline, exact McNemar test; ranked worst: who is favoured when failed "
-        "trials count as worse than every value. Spread: ratio of standard deviations, Pitman-Morgan test.",
+        "against the margin, over all contrasts and looks. Failures: arm / baseline, exact McNemar test; ranked worst: "
+        "who is favoured when failed trials count as worse than every value. Spread: ratio of standard deviations, "
+        "Pitman-Morgan test.",
         columns,
         analysis.contrasts,
     )
@@ -210,29 +233,29 @@ def effect_table(findings: StudyVerdicts) -> Table | None:
     effects = findings.effects
     if effects is None:
         return None
-    metric, scale = metric_named(effects.metric), effects.scale
-    columns: tuple[Column[Effect], ...] = (
-        Column("term", lambda e: e.term, words=True),
-        Column("effect", lambda e: NONE if e.estimate is None else change(e.estimate, scale), optional=True),
-        Column("interval", lambda e: NONE if e.ci.low is None else span(e.ci.low, e.ci.high, scale), optional=True),
-        Column("sum of squares", lambda e: number(e.sum_of_squares, 6), optional=True),
-        Column("df", lambda e: f"{e.df}", optional=True),
-        Column("p", lambda e: p_cell(e.p_value), optional=True),
-        Column("p (Holm)", lambda e: p_cell(e.p_holm), optional=True),
-        Column("verdict", lambda e: e.verdict or NONE, words=True, marked=True, optional=True),
-        Column("same as", lambda e: joined(e.aliases), words=True, optional=True),
+    metric, (head, *rows) = metric_named(effects.metric), effect_rows(effects.to_dict()["effects"], effects.scale)
+    columns = tuple(
+        Column[tuple[str, ...]](
+            name,
+            lambda row, i=i: NONE if row[i] == "-" else row[i],  # type: ignore[misc]
+            words=name in ("term", "verdict", "same as"),
+            marked=name == "verdict",
+            optional=name != "term",
+        )
+        for i, name in enumerate(head)
     )
     lost = f"; {effects.rows_lost} failed or have no value" if effects.rows_lost else ""
-    margin = f", margin ±{effects.margin}" if effects.margin else ""
+    margin = f", margin {margin_in_words(effects)}" if effects.margin else ""
     return table(
         "effects",
         "Main effects and interactions",
         f"{effects.metric}: {metric.unit}, {metric.better} is better{margin}; {effects.rows} trials in "
-        f"{effects.blocks} blocks{lost}. A main effect is the change from an axis's first level to its second, "
-        "averaged over the levels of the other axes; an interaction says how much that change depends on another axis. "
-        "Terms on one line with others under 'same as' cannot be told apart by this design.",
+        f"{effects.blocks} blocks{lost}. A main effect is the change from an axis's first level to another, averaged "
+        "over the levels of the other axes, in each block; an interaction says how much that change depends on another "
+        f"axis. Verdicts and p hold over all {effects.family_size} main effects together, p of interactions over all "
+        "interactions; p alone is not corrected. Terms under 'same as' cannot be told apart by this design.",
         columns,
-        effects.effects,
+        rows,
     )
 
 
@@ -245,7 +268,7 @@ def exploratory_table(findings: StudyVerdicts) -> Table | None:
         Column("better", lambda row: row[0].better, words=True),
         Column("arm", lambda row: row[1].arm, words=True),
         Column("change", lambda row: _change(row[1], row[0])),
-        Column(_level(findings.others[0]), lambda row: _interval(row[1], row[0])),
+        Column("interval", lambda row: _interval(row[1], row[0])),
         Column("pairs", lambda row: f"{row[1].n}"),
         Column("lost", lambda row: f"{row[1].pairs_lost}"),
         Column("mean / baseline's", lambda row: _means(row[1]), optional=True),
@@ -257,7 +280,8 @@ def exploratory_table(findings: StudyVerdicts) -> Table | None:
         "exploratory",
         "Other metrics (exploratory)",
         "Not what the study set out to judge by, so take these as hints. p (FDR) controls the false discovery rate "
-        f"over all rows of this table (Benjamini-Hochberg); verdicts are not corrected and have no margin. {units}.",
+        "over all rows of this table (Benjamini-Hochberg); verdicts hold over the arms of one metric, not over metrics "
+        f"and have no margin. Means are geometric where changes are ratios. {units}.",
         columns,
         ((a, c) for a in findings.others for c in a.contrasts),
     )

@@ -6,8 +6,8 @@ from harness.statistics.analysis import Analysis, Contrast
 from harness.statistics.claims import EXPECTATIONS, settle
 from harness.statistics.compare_table import compare
 from harness.statistics.contrasts import analyse, false_discovery, next_look
-from harness.statistics.effect import Effect, Factorial
-from harness.statistics.factorial import effects, factorial
+from harness.statistics.effect import Effect
+from harness.statistics.factorial import Factorial, effects, factorial
 from harness.statistics.group_sequential import boundaries
 from harness.statistics.power import blocks_needed, detectable, pilot_sd, plan
 from harness.statistics.sentences import render

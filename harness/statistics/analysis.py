@@ -12,6 +12,7 @@ import numpy as np
 
 from harness.statistics.verdict_rule import Better, Scale, Verdict
 
+Favoured = Literal["arm", "baseline", "neither"]
 Rule = Literal["fixed", "before the first look", "scheduled", "anytime-valid", "given"]
 
 
@@ -49,14 +50,18 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Equivalence:
-    """Two one-sided t tests against ±margin."""
+    """Two one-sided t tests against ±margin, and the interval that says the same."""
 
     margin: float | None
     """Half-width on the scale of the analysis; null without a margin."""
     p_value: float | None
-    ci90_low: float | None
-    """Lower bound of the t interval of level 1 - 2 alpha, which is 90 % by default."""
-    ci90_high: float | None
+    """For this number of blocks fixed in advance, of this contrast alone."""
+    p_holm: float | None
+    """Over all looks and over all contrasts of the analysis: equivalence is shown where it is at most alpha."""
+    level: float
+    """1 - 2 alpha for one contrast, which is 90 % by default; wider for each of several."""
+    low: float | None
+    high: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +103,7 @@ class WorstRank:
     """Exact sign flip of signed ranks."""
     better: int
     worse: int
-    favours: Literal["arm", "baseline", "neither"]
+    favours: Favoured
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +147,26 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
+class StageWise:
+    """The effect once the stop is accounted for, by the stage-wise ordering of what could have come about."""
+
+    estimate: float
+    """Median-unbiased: as often too large as too small, over all studies with this schedule."""
+    level: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Provisional:
+    """The plan was changed after rows were seen, so the error rate is no longer the planned one."""
+
+    reason: str
+    error_rate: float | None
+    """Of a false "helps" or "hurts" over all contrasts and all plans so far; null where nobody can know."""
+
+
+@dataclass(frozen=True, slots=True)
 class CostRatio:
     """One cost beside quality, such as parameters or seconds per step: medians over trials."""
 
@@ -174,20 +199,21 @@ class Contrast:
     p_sign_flip: float | None
     sign_flip: Literal["exact", "monte carlo"]
     p_sequential: float | None
-    """Valid over all looks; null without a schedule."""
+    """Of this contrast alone, over all looks; null without a schedule."""
     equivalence: Equivalence
     correlation: float | None
     variance_reduction: float | None
     p_holm: float | None = None
-    """Holm over the contrasts of this analysis, of `p_sequential` where there is a schedule, else of `p_value`."""
+    """Over all contrasts and all looks (Holm on p values over looks): helps or hurts where it is at most alpha."""
     p_max_t: float | None = None
     p_fdr: float | None = None
     """Benjamini-Hochberg over exploratory contrasts; null in a primary analysis."""
     verdict: Verdict
+    """Holds over all contrasts of the analysis and all looks together."""
     verdict_half_margin: Verdict
     verdict_double_margin: Verdict
-    verdict_family: Verdict
-    """The verdict with the error controlled over all contrasts of the analysis together (Holm)."""
+    verdict_uncorrected: Verdict
+    """Of this contrast as if it were the only one: what a false alarm rate of alpha for each contrast would say."""
     decided: bool
     better_in: BetterIn
     fold_change: FoldChange
@@ -198,6 +224,8 @@ class Contrast:
     spread: Spread
     sensitivity: Sensitivity
     look: Look
+    stage_wise: StageWise | None
+    """Where a schedule stopped; null without one, and while the contrast is open."""
     costs: tuple[CostRatio, ...] = ()
     reason: str | None = None
     """Why the verdict is not what the interval alone would say."""
@@ -216,11 +244,14 @@ class Analysis:
     margin: str | None
     """As it was written."""
     family: Literal["primary", "exploratory"]
+    family_size: int
+    """Contrasts over which the verdicts hold together: all that are judged by rows."""
     blocks: int
     """Units in the table."""
     looks: tuple[int, ...] | None
     nominal_p: tuple[float, ...] | None
     contrasts: tuple[Contrast, ...]
+    provisional: Provisional | None = None
     notes: tuple[str, ...] = field(default=())
 
     def to_dict(self) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -12,10 +12,7 @@ import pandas as pd
 from scipy import stats
 
 from harness.errors import DataError, did_you_mean
-from harness.statistics import group_sequential as looking
-from harness.statistics import paired_tests as paired
-from harness.statistics import sentences as words
-from harness.statistics import stopping
+from harness.statistics import paired_tests as tests
 from harness.statistics.analysis import (
     Analysis,
     BetterIn,
@@ -26,13 +23,17 @@ from harness.statistics.analysis import (
     FoldChange,
     Interval,
     Look,
+    Provisional,
     Sensitivity,
     Spread,
     WorstRank,
     known,
 )
+from harness.statistics.decisions import DECIDED, Decision, Rules, decide
+from harness.statistics.group_sequential import boundaries, check_looks
 from harness.statistics.paired_blocks import Blocks, Floats, PairedBlocks, baseline_mean, blocks_of, label
-from harness.statistics.stopping import DECIDED, Reading
+from harness.statistics.sentences import sentence
+from harness.statistics.stage_wise import stage_wise
 from harness.statistics.verdict_rule import Better, Margin, Scale, Verdict
 
 Costs = Mapping[str, Mapping[str, float | None]]
@@ -40,28 +41,18 @@ Given = Mapping[str, tuple[Verdict, str]]
 
 
 @dataclass(frozen=True, slots=True)
-class _Question:
-    """What is asked of every contrast of one analysis."""
+class Terms:
+    """What the contrasts of one analysis have in common."""
 
-    baseline: str
-    better: Better
     scale: Scale
     margin: Margin | None
     margin_base: float
     """The baseline mean that a relative margin on the raw scale refers to."""
-    looks: tuple[int, ...] | None
-    alpha: float
-    costs: Costs
+    rules: Rules
 
     def width(self, factor: float = 1.0) -> float | None:
         """Half-width of the margin times a factor, on the scale of the analysis."""
         return None if self.margin is None else self.margin.times(factor).on(self.scale, self.margin_base)
-
-    def read(self, pairs: PairedBlocks) -> Reading:
-        """Return the reading by the rule that the question asks for."""
-        if self.looks is None:
-            return stopping.read_fixed(pairs, self.alpha, self.width(), self.better)
-        return stopping.read_looks(pairs, self.looks, self.alpha, self.width(), self.better)
 
 
 def analyse(
@@ -77,9 +68,14 @@ def analyse(
     family: Literal["primary", "exploratory"] = "primary",
     costs: Costs | None = None,
     given: Given | None = None,
+    identical: Collection[str] = (),
+    provisional: Provisional | None = None,
     where: str = "table",
 ) -> Analysis:
     """Return the verdict on every arm against the baseline, in matched blocks.
+
+    Verdicts hold over all arms together, and over all looks: the probability of a single false *helps* or *hurts* is
+    at most `alpha`, and so is that of a single false *equivalent*.
 
     Args:
         table: Long, one row per unit and arm: columns `unit`, `arm`, `value` (a number or null) and perhaps `failed`.
@@ -92,11 +88,14 @@ def analyse(
             looks.
         looks: Schedule of looks in blocks. Verdicts then hold over all looks together; without it the number of blocks
             counts as fixed in advance.
-        alpha: Error rate of each contrast, in (0, 0.5).
+        alpha: Error rate of the whole analysis, in (0, 0.5).
         metric: What the values are called in sentences.
         family: ``exploratory`` analyses are labelled so; pass them to `false_discovery` together.
         costs: Per cost (``parameters``) its value in each arm, to be shown beside quality.
         given: Arms that were settled before training: a verdict (no-op, invalid) and the reason. They need no rows.
+        identical: Arms of which the caller knows that everything measured equals the baseline's to the last bit, which
+            makes them no-ops; equal values of one metric do not.
+        provisional: What became of the error rate where the plan was changed after rows were seen.
         where: What the table is called in error messages.
 
     Raises:
@@ -115,92 +114,112 @@ def analyse(
     arms = [arm for arm in blocks.arms if arm != baseline and arm not in given]
     if not arms and not given:
         raise DataError(f"{where}: only the arm '{baseline}'; at least one more arm is needed to compare with it")
-    schedule = None if looks is None else looking.check_looks(looks)
-    asked = _Question(
-        baseline,
-        better,
+    schedule = None if looks is None else check_looks(looks)
+    terms = Terms(
         scale,
         Margin.parse(margin),
         baseline_mean(blocks, baseline, schedule[0] if schedule else None),
-        schedule,
-        alpha,
-        costs or {},
+        Rules(better, schedule, alpha),
     )
-    readings = [asked.read(blocks.pairs(arm, baseline)) for arm in arms]
-    contrasts = _adjusted(
-        [_contrast(asked, arm, r) for arm, r in zip(arms, readings, strict=True)], readings, blocks, alpha
-    )
-    contrasts += [_given(asked, arm, verdict, reason) for arm, (verdict, reason) in given.items()]
+    pairs = {(arm, baseline): blocks.pairs(arm, baseline) for arm in arms}
+    contrasts = _with_max_t(judged(pairs, terms), blocks)
+    contrasts = [_no_op(c) if c.arm in identical and pairs[c.arm, baseline].identical else c for c in contrasts]
+    contrasts += [_settled(terms, arm, baseline, verdict, reason) for arm, (verdict, reason) in given.items()]
+    contrasts = [replace(c, costs=_costs(costs or {}, c.arm, baseline)) for c in contrasts]
     analysis = Analysis(
         metric=metric,
         baseline=baseline,
         better=better,
         scale=scale,
         alpha=alpha,
-        margin=None if asked.margin is None else str(asked.margin),
+        margin=None if terms.margin is None else str(terms.margin),
         family=family,
+        family_size=sum(not p.identical for p in pairs.values()),
         blocks=len(blocks.units),
         looks=schedule,
-        nominal_p=None if schedule is None else looking.boundaries(schedule, alpha),
-        contrasts=tuple(contrasts),
+        nominal_p=None if schedule is None else boundaries(schedule, alpha),
+        contrasts=(),
+        provisional=provisional,
         notes=_notes(blocks, baseline, family),
     )
-    return replace(analysis, contrasts=tuple(replace(c, sentence=words.sentence(c, analysis)) for c in contrasts))
+    return replace(analysis, contrasts=tuple(replace(c, sentence=sentence(c, analysis)) for c in contrasts))
 
 
-def _contrast(asked: _Question, arm: str, reading: Reading) -> Contrast:
-    pairs, summary = reading.pairs, reading.summary
-    verdict, reason = reading.verdict(asked.width(), asked.better)
-    width = asked.width()
-    low90, high90 = summary.interval(2 * asked.alpha)
-    rho, factor = paired.correlation(pairs)
-    sd_arm, sd_baseline, p_spread = paired.pitman_morgan(pairs)
-    arm_only, baseline_only, p_failures = paired.mcnemar(pairs)
+def judged(pairs: Mapping[tuple[str, str], PairedBlocks], terms: Terms) -> list[Contrast]:
+    """Return the contrasts of one family, without costs and sentences.
+
+    Args:
+        pairs: Matched blocks by the names of arm and baseline.
+        terms: What they are judged by.
+    """
+    members = list(pairs.values())
+    here, half, double = (decide(members, terms.rules, terms.width(factor)) for factor in (1.0, 0.5, 2.0))
+    alone = [decide([one], terms.rules, terms.width())[0] for one in members]
+    return [
+        _contrast(names, terms, decision, (h.verdict, d.verdict, a.verdict))
+        for names, decision, h, d, a in zip(pairs, here, half, double, alone, strict=True)
+    ]
+
+
+def _contrast(
+    names: tuple[str, str], terms: Terms, decision: Decision, others: tuple[Verdict, Verdict, Verdict]
+) -> Contrast:
+    pairs, summary, rules = decision.stage.pairs, decision.stage.summary, terms.rules
+    width = terms.width()
+    rho, factor = tests.correlation(pairs)
+    sd_arm, sd_baseline, p_spread = tests.pitman_morgan(pairs)
+    arm_only, baseline_only, p_failures = tests.mcnemar(pairs)
     d = pairs.differences
-    wins = int((d < 0).sum() if asked.better == "lower" else (d > 0).sum())
-    means = [_mean(x[pairs.complete], asked.scale) for x in (pairs.arm, pairs.baseline)]
-    low, high = (known(bound) for bound in reading.outer)
-    skew = paired.skewness(d)
-    p_flip = paired.sign_flip(d)
+    wins = int((d < 0).sum() if rules.better == "lower" else (d > 0).sum())
+    means = [_mean(x[pairs.complete], terms.scale) for x in (pairs.arm, pairs.baseline)]
+    low, high = (known(bound) for bound in decision.outer)
+    skew, p_flip = tests.skewness(d), tests.sign_flip(d)
     return Contrast(
-        arm=arm,
-        baseline=asked.baseline,
+        arm=names[0],
+        baseline=names[1],
         n=summary.n,
         pairs_lost=pairs.lost,
         mean_arm=means[0],
         mean_baseline=means[1],
         estimate=known(summary.mean),
         sd=known(summary.sd),
-        ci=Interval(1 - asked.alpha, low, high, reading.kind),
+        ci=Interval(1 - decision.level, low, high, decision.kind),
         t=known(summary.t),
         p_value=known(summary.p),
         p_sign_flip=known(p_flip),
-        sign_flip="exact" if len(d) <= paired.EXACT_UP_TO else "monte carlo",
-        p_sequential=None if asked.looks is None else known(reading.p_family),
+        sign_flip="exact" if len(d) <= tests.EXACT_UP_TO else "monte carlo",
+        p_sequential=None if rules.looks is None else known(decision.p_over_looks),
         equivalence=Equivalence(
-            width, None if width is None else known(paired.tost(summary, width)), known(low90), known(high90)
+            width,
+            None if width is None else known(tests.tost(summary, width)),
+            known(decision.p_equal_holm),
+            1 - 2 * decision.level_equal,
+            *(known(bound) for bound in decision.inner),
         ),
         correlation=known(rho),
         variance_reduction=known(factor),
-        verdict=verdict,
-        verdict_half_margin=reading.verdict(asked.width(0.5), asked.better)[0],
-        verdict_double_margin=reading.verdict(asked.width(2.0), asked.better)[0],
-        verdict_family=verdict,
-        decided=verdict in DECIDED,
+        p_holm=known(decision.p_holm),
+        verdict=decision.verdict,
+        verdict_half_margin=others[0],
+        verdict_double_margin=others[1],
+        verdict_uncorrected=others[2],
+        decided=decision.verdict in DECIDED,
         better_in=BetterIn(wins, len(d), int((d == 0).sum()), wins / len(d) if len(d) else None),
-        fold_change=_fold(asked.scale, summary.mean, low, high, means),
-        relative_change=_relative(asked.scale, summary.mean, means[1]),
+        fold_change=_fold(terms.scale, summary.mean, low, high, means),
+        relative_change=_relative(terms.scale, summary.mean, means[1]),
         failures=Failures(
             int(pairs.arm_failed.sum()), int(pairs.baseline_failed.sum()), arm_only, baseline_only, p_failures
         ),
-        worst_rank=paired.worst_ranked(pairs, asked.better),
+        worst_rank=tests.worst_ranked(pairs, rules.better),
         spread=Spread(
             known(sd_arm), known(sd_baseline), known(sd_arm / sd_baseline) if sd_baseline else None, known(p_spread)
         ),
-        sensitivity=Sensitivity(known(skew), len(d) >= 6 and abs(skew) > 1, _agree(reading, p_flip)),
-        look=reading.look,
-        costs=_costs(asked, arm),
-        reason=reason,
+        sensitivity=Sensitivity(known(skew), len(d) >= 6 and abs(skew) > 1, _agree(decision, p_flip)),
+        look=decision.look,
+        stage_wise=None
+        if rules.looks is None or decision.stopped is None
+        else stage_wise(rules.looks, decision.stopped, summary, decision.level),
+        reason=decision.reason,
     )
 
 
@@ -228,55 +247,58 @@ def _relative(scale: Scale, mean: float, baseline: float | None) -> float | None
     return known(float(np.expm1(min(mean, 700.0)))) if scale == "log" else known(mean / abs(baseline))
 
 
-def _agree(reading: Reading, p_flip: float) -> bool | None:
-    p = reading.nominal_p
-    if not reading.summary.usable or 2 * 0.5**reading.summary.n > p:
+def _agree(decision: Decision, p_flip: float) -> bool | None:
+    summary, p = decision.stage.summary, decision.look.nominal_p or decision.level
+    if not summary.usable or 2 * 0.5**summary.n > p:
         return None
-    if reading.look.rule == "anytime-valid":
-        return ((reading.outer[0] > 0) | (reading.outer[1] < 0)) == (p_flip <= p)
-    return (reading.summary.p <= p) == (p_flip <= p)
+    low, high = decision.outer
+    return (low > 0 or high < 0) == (p_flip <= p)
 
 
-def _costs(asked: _Question, arm: str) -> tuple[CostRatio, ...]:
-    costs = []
-    for name, by_arm in asked.costs.items():
-        a, b = by_arm.get(arm), by_arm.get(asked.baseline)
-        costs.append(CostRatio(name, a, b, a / b if a is not None and b else None))
-    return tuple(costs)
+def _costs(costs: Costs, arm: str, baseline: str) -> tuple[CostRatio, ...]:
+    ratios = []
+    for name, by_arm in costs.items():
+        a, b = by_arm.get(arm), by_arm.get(baseline)
+        ratios.append(CostRatio(name, a, b, a / b if a is not None and b else None))
+    return tuple(ratios)
 
 
-def _adjusted(contrasts: list[Contrast], readings: list[Reading], blocks: Blocks, alpha: float) -> list[Contrast]:
-    differs = stopping.holm([r.p_family for r in readings])
-    equal = stopping.holm([r.p_family_equal for r in readings])
-    used = np.full((len(blocks.units), len(readings)), np.nan)
-    for column, (contrast, reading) in enumerate(zip(contrasts, readings, strict=True)):
-        both = np.flatnonzero(
-            blocks.present[:, blocks.column(contrast.arm)] & blocks.present[:, blocks.column(contrast.baseline)]
-        )[: len(reading.pairs.arm)]
-        used[both, column] = reading.pairs.arm - reading.pairs.baseline
-    joint = paired.max_t(used)
-    return [
-        replace(
-            c,
-            p_holm=known(p),
-            p_max_t=known(float(p_joint)),
-            verdict_family=stopping.family_verdict(r, p, p_equal, c.verdict, alpha),
-        )
-        for c, r, p, p_equal, p_joint in zip(contrasts, readings, differs, equal, joint, strict=True)
-    ]
+def _with_max_t(contrasts: list[Contrast], blocks: Blocks) -> list[Contrast]:
+    """Return contrasts with p values adjusted by flipping whole blocks, over the blocks that each of them used."""
+    used = np.full((len(blocks.units), len(contrasts)), np.nan)
+    for column, c in enumerate(contrasts):
+        arm, baseline = (blocks.column(name) for name in (c.arm, c.baseline))
+        both = np.flatnonzero(blocks.present[:, arm] & blocks.present[:, baseline])[: c.look.blocks]
+        used[both, column] = np.subtract(*(blocks.of(name)[both] for name in (c.arm, c.baseline)))
+    return [replace(c, p_max_t=known(float(p))) for c, p in zip(contrasts, tests.max_t(used), strict=True)]
 
 
-def _given(asked: _Question, arm: str, verdict: Verdict, reason: str) -> Contrast:
+def _no_op(contrast: Contrast) -> Contrast:
+    nothing = Verdict.NO_OP
+    return replace(
+        contrast,
+        verdict=nothing,
+        verdict_half_margin=nothing,
+        verdict_double_margin=nothing,
+        verdict_uncorrected=nothing,
+        decided=True,
+        look=replace(contrast.look, next=None),
+        reason="everything that was measured is equal to the last bit",
+    )
+
+
+def _settled(terms: Terms, arm: str, baseline: str, verdict: Verdict, reason: str) -> Contrast:
+    """Return the contrast of an arm that was settled before training."""
     nothing = np.empty(0)
     none = np.empty(0, dtype=bool)
     pairs = PairedBlocks(nothing, nothing, none, none, np.empty(0, dtype=np.int64), 0)
-    empty = _contrast(asked, arm, stopping.read_fixed(pairs, asked.alpha, None, asked.better))
+    empty = judged({(arm, baseline): pairs}, replace(terms, margin=None, rules=replace(terms.rules, looks=None)))[0]
     return replace(
-        empty,
+        _no_op(empty) if verdict is Verdict.NO_OP else empty,
         verdict=verdict,
         verdict_half_margin=verdict,
         verdict_double_margin=verdict,
-        verdict_family=verdict,
+        verdict_uncorrected=verdict,
         decided=True,
         look=Look("given", None, 0, None, None, 0, None),
         worst_rank=WorstRank(None, 0, 0, "neither"),
@@ -307,6 +329,15 @@ def next_look(analysis: Analysis) -> tuple[int | None, tuple[str, ...]]:
     open_arms = [c for c in analysis.contrasts if not c.decided]
     following = [c.look.next for c in open_arms if c.look.next is not None]
     return (min(following) if following else None), tuple(c.arm for c in open_arms)
+
+
+def closed(analysis: Analysis, arms: Collection[str]) -> Analysis:
+    """Return an analysis of which some arms are looked at no more, whatever its own schedule had in store for them."""
+    contrasts = [
+        replace(c, look=replace(c.look, next=None)) if c.arm in arms and c.look.rule == "scheduled" else c
+        for c in analysis.contrasts
+    ]
+    return replace(analysis, contrasts=tuple(replace(c, sentence=sentence(c, analysis)) for c in contrasts))
 
 
 def false_discovery(analyses: Sequence[Analysis]) -> tuple[Analysis, ...]:

@@ -85,8 +85,9 @@ def planted_harm(
     margin: Margin | str | float | None = None,
 ) -> Control:
     """Judge an arm that was made worse on purpose: the verdict must be *hurts*."""
-    found = analyse(_only(table, (arm, baseline)), baseline=baseline, better=better, scale=scale, margin=margin)
-    c = found.contrasts[0]
+    c = analyse(_only(table, (arm, baseline)), baseline=baseline, better=better, scale=scale, margin=margin).contrasts[
+        0
+    ]
     passed = None if c.n < 2 and c.verdict is Verdict.INCONCLUSIVE else c.verdict is Verdict.HURTS
     outcome = {True: "was found", False: "was not found", None: "cannot be judged with so few blocks"}[passed]
     text = f"The harm planted in '{arm}' {outcome}: the verdict is '{c.verdict}'."
@@ -132,7 +133,7 @@ def _no_bias(
     c = analyse(_only(table, (arm, baseline)), baseline=baseline, better=better, scale=scale, margin=None).contrasts[0]
     p_failures = c.failures.p_mcnemar
     p_values = [p for p in (c.p_value, p_failures) if p is not None]
-    equal = c.verdict is Verdict.NO_OP
+    equal = _blocks(table, (arm, baseline), scale).pairs(arm, baseline).identical
     passed = None if c.n < 2 else equal or min(p_values) >= FALSE_ALARM
     if c.n >= 2 and not equal and c.p_value is None:
         passed = 2 * 0.5**c.n >= FALSE_ALARM

@@ -1,4 +1,4 @@
-"""Looks: repeated confidence intervals on a schedule, and anytime-valid intervals beyond it."""
+"""Looks: boundaries on a schedule, p values over all looks, and intervals that hold at any number of blocks."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ import functools
 import itertools
 import math
 from collections.abc import Sequence
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import special
 
 from harness.errors import DataError
 from harness.statistics.paired_blocks import Floats
 from harness.statistics.paired_tests import Summary
+
+Sides = Literal[1, 2]
 
 SHAPE = 0.25
 """Wang & Tsiatis' shape: 0 is O'Brien and Fleming's boundary, 0.5 is Pocock's (Wang & Tsiatis 1987)."""
@@ -43,12 +47,14 @@ def check_looks(looks: Sequence[int]) -> tuple[int, ...]:
     return schedule
 
 
-def normal_scores(t: Floats, df: Floats | float) -> Floats:
-    """Return |z| with the two-sided p value that |t| has."""
-    return np.asarray(-special.ndtri(np.clip(special.stdtr(df, -np.abs(t)), 1e-300, 0.5)))
+def normal_scores(t: ArrayLike, df: ArrayLike) -> Floats:
+    """Return the z that has the same one-sided p value as t, with its sign."""
+    t = np.asarray(t, float)
+    scores = -special.ndtri(np.clip(special.stdtr(df, -np.abs(t)), 1e-300, 0.5))
+    return np.asarray(np.copysign(scores, t))
 
 
-def weights(looks: tuple[int, ...], shape: float) -> Floats:
+def weights(looks: tuple[int, ...], shape: float = SHAPE) -> Floats:
     """Return what normal scores are multiplied with so that one constant bounds all looks, shape (looks,)."""
     return np.asarray((np.array(looks) / looks[-1]) ** (0.5 - shape))
 
@@ -77,17 +83,25 @@ def draw_statistics(
     return mean, np.sqrt(np.maximum(squares - n * mean**2, 0.0) / (n - 1))
 
 
-@functools.lru_cache(maxsize=32)
-def _null(looks: tuple[int, ...], shape: float) -> Floats:
-    rng = np.random.default_rng(NULL_SEED)
-    mean, sd = draw_statistics(looks, NULL_DRAWS, 0.0, rng)
+@functools.lru_cache(maxsize=2)
+def null_scores(looks: tuple[int, ...], draws: int = NULL_DRAWS) -> Floats:
+    """Return normal scores of the paired t statistic at each look of studies without a difference, (draws, looks)."""
+    mean, sd = draw_statistics(looks, draws, 0.0, np.random.default_rng(NULL_SEED))
     n = np.array(looks)
-    scores = normal_scores(mean / sd * np.sqrt(n), (n - 1).astype(float))
-    return np.sort((scores * weights(looks, shape)).max(axis=1))
+    return normal_scores(mean / sd * np.sqrt(n), n - 1)
 
 
-def boundaries(looks: Sequence[int], alpha: float = 0.05, shape: float = SHAPE) -> tuple[float, ...]:
-    """Return the nominal two-sided p value at each look for a type I error of `alpha` over all looks.
+@functools.lru_cache(maxsize=16)
+def _largest(looks: tuple[int, ...], shape: float, sides: Sides) -> Floats:
+    """Return the sorted largest weighted score over looks: of its size, or of either side on its own."""
+    scores = null_scores(looks) * weights(looks, shape)
+    if sides == 2:
+        return np.sort(np.abs(scores).max(axis=1))
+    return np.sort(np.concatenate([scores.max(axis=1), (-scores).max(axis=1)]))
+
+
+def boundaries(looks: Sequence[int], alpha: float = 0.05, shape: float = SHAPE, sides: Sides = 2) -> tuple[float, ...]:
+    """Return the nominal p value at each look for a type I error of `alpha` over all looks.
 
     Wang and Tsiatis' family (Biometrics 43, 1987): |z_k| >= c (n_k / n_last)^(shape - 1/2), with c calibrated for this
     schedule on paired t statistics of normal differences by 400,000 simulated null studies with a fixed seed.
@@ -96,6 +110,7 @@ def boundaries(looks: Sequence[int], alpha: float = 0.05, shape: float = SHAPE) 
         looks: Numbers of blocks, growing, from 2 up.
         alpha: Type I error over all looks, in (0, 1).
         shape: 0.25 by default; 0.5 gives equal nominal p values.
+        sides: 2 for a difference either way; 1 for one of the two one-sided tests of equivalence.
 
     Raises:
         DataError: The schedule is no schedule.
@@ -103,40 +118,51 @@ def boundaries(looks: Sequence[int], alpha: float = 0.05, shape: float = SHAPE) 
     schedule = check_looks(looks)
     if len(schedule) == 1:
         return (alpha,)
-    bound = float(np.quantile(_null(schedule, shape), 1 - alpha))
-    return tuple(float(2 * special.ndtr(-bound / w)) for w in weights(schedule, shape))
+    null = _largest(schedule, shape, sides)
+    place = (1 - alpha) * (len(null) - 1)
+    below, above = null[math.floor(place)], null[math.ceil(place)]
+    bound = float(below + (above - below) * (place % 1))  # null is sorted: no need to look for the quantile
+    return tuple(float(sides * special.ndtr(-bound / w)) for w in weights(schedule, shape))
 
 
-def sequential_p(looks: tuple[int, ...], p_values: Sequence[float], shape: float = SHAPE) -> float:
-    """Return the smallest overall alpha at which one of the looks so far rejects.
+def sequential_p(looks: tuple[int, ...], p_values: ArrayLike, shape: float = SHAPE, sides: Sides = 2) -> Floats:
+    """Return after each look the smallest overall alpha at which one of the looks so far rejects.
 
     Args:
         looks: The whole schedule.
-        p_values: Nominal two-sided p values at the looks so far; NaN for a look without a test.
+        p_values: Nominal p values at the looks so far, along the last axis; NaN for a look without a test.
         shape: Shape of the boundary.
+        sides: As in `boundaries`.
+
+    Returns:
+        The shape of `p_values`; NaN before the first test.
     """
-    seen = [(p, w) for p, w in zip(p_values, weights(looks, shape), strict=False) if not math.isnan(p)]
-    if not seen:
-        return math.nan
+    p = np.asarray(p_values, float)
     if len(looks) == 1:
-        return seen[0][0]
-    largest = max(float(-special.ndtri(max(p, 1e-300) / 2)) * w for p, w in seen)
-    null = _null(looks, shape)
-    return float((len(null) - np.searchsorted(null, largest)) + 1) / (len(null) + 1)
+        return p
+    score = -special.ndtri(np.clip(p, 1e-300, 1.0) / sides) * weights(looks, shape)[: p.shape[-1]]
+    best = np.maximum.accumulate(np.where(np.isnan(p), -np.inf, score), axis=-1)
+    null = _largest(looks, shape, sides)
+    reached = (len(null) - np.searchsorted(null, best) + 1) / (len(null) + 1)
+    return np.asarray(np.where(np.logical_and.accumulate(np.isnan(p), axis=-1), np.nan, reached))
 
 
-def e_value(summary: Summary, center: float = 0.0, g: float = MIXTURE) -> float:
-    """Return the evidence against a mean difference of `center`; 20 or more rejects at 0.05 at any time.
+def log_e(t: ArrayLike, n: ArrayLike, g: float = MIXTURE) -> Any:
+    """Return the logarithm of the evidence against a mean difference of 0, from t statistics of n pairs.
 
     Normal-mixture t e-process with the right-Haar prior on the spread (Lai 1976; Wang & Ramdas 2023,
     arXiv:2310.03722): E = (1 + n g)^(-1/2) [(1 + x) / (1 + x / (1 + n g))]^(n/2), x = t^2 / (n - 1).
     """
+    n = np.asarray(n, float)
+    x = np.asarray(t, float) ** 2 / (n - 1)
+    return -0.5 * np.log1p(n * g) + n / 2 * (np.log1p(x) - np.log1p(x / (1 + n * g)))
+
+
+def e_value(summary: Summary, center: float = 0.0) -> float:
+    """Return the evidence against a mean difference of `center`; 20 or more rejects at 0.05 at any time."""
     if not summary.usable:
         return 1.0
-    n = summary.n
-    x = ((summary.mean - center) / summary.se) ** 2 / (n - 1)
-    log_e = -0.5 * math.log1p(n * g) + n / 2 * (math.log1p(x) - math.log1p(x / (1 + n * g)))
-    return math.exp(min(log_e, 700.0))
+    return math.exp(min(float(log_e((summary.mean - center) / summary.se, summary.n)), 700.0))
 
 
 def anytime_interval(summary: Summary, alpha: float = 0.05, g: float = MIXTURE) -> tuple[float, float]:

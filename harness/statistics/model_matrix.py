@@ -115,13 +115,9 @@ class Model:
 
     def fit(self, y: Floats) -> Fit:
         """Return least squares."""
-        from statsmodels.regression.linear_model import OLS
-
-        fitted = OLS(y, self.x).fit()
-        df = len(y) - self.x.shape[1]
-        return Fit(
-            np.asarray(fitted.params), np.asarray(fitted.normalized_cov_params), float(fitted.ssr) if df else 0.0, df
-        )
+        inverse = np.linalg.pinv(self.x)
+        b, df = inverse @ y, len(y) - self.x.shape[1]
+        return Fit(b, inverse @ inverse.T, float(((y - self.x @ b) ** 2).sum()) if df else 0.0, df)
 
 
 def coded(codes: Any, count: int) -> Floats:

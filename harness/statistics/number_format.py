@@ -41,20 +41,19 @@ def change(value: float | None, scale: Scale) -> str:
 
 
 def span(low: float | None, high: float | None, scale: Scale) -> str:
-    """Return an interval for a table: ``12 % lower to 3 % higher``."""
-    return " to ".join(_bounds(low, high, scale))
+    """Return an interval for a table: ``12 % lower to 3 % higher``; a dash without bounds."""
+    return " to ".join(_bounds(low, high, scale)) or "-"
 
 
 def between(low: float | None, high: float | None, scale: Scale) -> str:
     """Return an interval for a sentence: ``between 12 % lower and 3 % higher``."""
-    bounds = _bounds(low, high, scale)
-    return f"between {' and '.join(bounds)}" if len(bounds) == 2 else bounds[0]
+    return f"between {' and '.join(_bounds(low, high, scale))}" if None not in (low, high) else "anything"
 
 
 def _bounds(low: float | None, high: float | None, scale: Scale) -> tuple[str, ...]:
-    """Return both bounds in words, with what they share said once; one word where there are none."""
+    """Return both bounds in words, with what they share said once; nothing where there are none."""
     if low is None or high is None:
-        return ("anything",)
+        return ()
     first, second = change(low, scale), change(high, scale)
     if high < 0:
         first, second = second, first

@@ -36,6 +36,8 @@ class PairedBlocks:
     """How many blocks without a row of one of the two come before each pair."""
     missing: int
     """Blocks of the whole table without a row of one of the two."""
+    rounding: float = 0.0
+    """Differences that lie no further apart than this may be equal: what is left is rounding of the values."""
 
     def first(self, count: int) -> PairedBlocks:
         """Return the first `count` pairs; blocks that come after the last of them do not count as missing."""
@@ -47,6 +49,7 @@ class PairedBlocks:
             self.baseline_failed[:count],
             self.missing_before[:count],
             missing,
+            self.rounding,
         )
 
     @property
@@ -58,6 +61,29 @@ class PairedBlocks:
     def differences(self) -> Floats:
         """Arm minus baseline in the complete pairs."""
         return self.arm[self.complete] - self.baseline[self.complete]
+
+    @property
+    def equal(self) -> bool:
+        """Whether all differences are equal but for rounding; False with fewer than two."""
+        d = self.differences
+        return len(d) >= 2 and bool(np.ptp(d) <= self.rounding)
+
+    @property
+    def identical(self) -> bool:
+        """Whether arm and baseline have the same values to the last bit, and failed in the same blocks."""
+        same_failures = bool((self.arm_failed == self.baseline_failed).all())
+        return len(self.differences) >= 2 and same_failures and not self.differences.any()
+
+    @property
+    def saturated(self) -> bool:
+        """Whether every value of both is the same number, such as a rate that is 0 everywhere."""
+        values = np.concatenate([self.arm[self.complete], self.baseline[self.complete]])
+        return len(values) >= 2 and bool(np.ptp(values) == 0)
+
+    @property
+    def dead(self) -> bool:
+        """Whether every trial of both failed, in two or more blocks."""
+        return len(self.arm) >= 2 and bool((self.arm_failed & self.baseline_failed).all())
 
     @property
     def lost(self) -> int:
@@ -80,10 +106,15 @@ class Blocks:
     """Where the table has a row."""
     failed: Bools
     """Where the row says that the trial failed, or has no value and no word about it."""
+    scale: Scale
 
     def column(self, arm: str) -> int:
         """Return the column of an arm."""
         return self.arms.index(arm)
+
+    def of(self, arm: str) -> Floats:
+        """Return an arm's values on the scale of the analysis."""
+        return self.values[:, self.column(arm)]
 
     def pairs(self, arm: str, baseline: str) -> PairedBlocks:
         """Return the blocks in which both arms have a row."""
@@ -96,7 +127,18 @@ class Blocks:
             self.failed[both, b],
             np.cumsum(~both, dtype=np.int64)[both],
             int((~both).sum()),
+            rounding_of(self.values[both][:, [a, b]], self.scale),
         )
+
+
+def rounding_of(values: Floats, scale: Scale) -> float:
+    """Return how far differences of these values can lie apart by rounding alone: a few units in the last place.
+
+    A logarithm carries the rounding of its value besides its own.
+    """
+    finite = np.abs(values[np.isfinite(values)])
+    largest = float(finite.max()) if len(finite) else 0.0
+    return 4 * float(np.finfo(float).eps) * (largest + (scale == "log"))
 
 
 def label(value: Any) -> str:
@@ -193,7 +235,7 @@ def blocks_of(table: pd.DataFrame, *, scale: Scale, where: str = "table") -> Blo
     present[row, col] = True
     fallen = np.zeros(raw.shape, dtype=bool)
     fallen[row, col] = failed
-    return Blocks(tuple(units), arms, np.log(raw) if scale == "log" else raw, raw, present, fallen)
+    return Blocks(tuple(units), arms, np.log(raw) if scale == "log" else raw, raw, present, fallen, scale)
 
 
 def _check_values(value: Floats, table: pd.DataFrame, arms: pd.Series[Any], scale: Scale, where: str) -> None:

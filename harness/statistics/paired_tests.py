@@ -5,13 +5,13 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from harness.statistics.analysis import WorstRank
+from harness.statistics.analysis import Favoured, WorstRank
 from harness.statistics.paired_blocks import Bools, Floats, PairedBlocks
 from harness.statistics.verdict_rule import Better
 
@@ -24,8 +24,9 @@ MOST_STATISTICS = 20_000_000
 """t statistics that the adjustment over all contrasts computes at most; beyond, it takes random flips."""
 MOST_SIGNS = 5_000_000
 """Random signs drawn at most, so that thousands of blocks take fewer flips (and not fewer than 999)."""
-SAME = 1e-12
-"""Differences whose spread is below this share of the values are equal: what is left is rounding."""
+SIDES: dict[int, Favoured] = {1: "arm", -1: "baseline", 0: "neither"}
+MOST_RANKED = 60
+"""Blocks up to which the distribution of signed ranks is counted exactly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +74,7 @@ def summarise(pairs: PairedBlocks) -> Summary:
         return Summary(0, math.nan, math.nan)
     if len(d) == 1:
         return Summary(1, float(d[0]), math.nan)
-    size = float(np.max(np.abs(np.concatenate([pairs.arm[pairs.complete], pairs.baseline[pairs.complete]]))))
-    sd = 0.0 if np.ptp(d) <= SAME * size else float(np.std(d, ddof=1))
-    return Summary(len(d), float(np.mean(d)), sd)
+    return Summary(len(d), float(np.mean(d)), 0.0 if pairs.equal else float(np.std(d, ddof=1)))
 
 
 @functools.lru_cache(maxsize=2)
@@ -191,7 +190,7 @@ def correlation(pairs: PairedBlocks) -> tuple[float, float]:
 
 
 def _spread(values: Floats) -> bool:
-    return bool(np.ptp(values) > SAME * np.max(np.abs(values)))
+    return bool(np.ptp(values) > 4 * np.finfo(float).eps * np.max(np.abs(values)))
 
 
 def pitman_morgan(pairs: PairedBlocks) -> tuple[float, float, float]:
@@ -225,8 +224,8 @@ def worst_ranked(pairs: PairedBlocks, better: Better) -> WorstRank:
     """Compare arm and baseline with failed trials ranked worse than every value.
 
     A block in which one of the two failed gets a difference larger than all finite ones; one in which both failed is a
-    tie. The p value is the exact sign flip of the signed mid-ranks, which is Wilcoxon's test with ties, zeros left out
-    (Lachin 1999 for the ranking); null when no block differs.
+    tie. The p value is that of `signed_rank`, which is Wilcoxon's test with ties, zeros left out (Lachin 1999 for the
+    ranking); null when no block differs.
     """
     unknown = (np.isnan(pairs.arm) & ~pairs.arm_failed) | (np.isnan(pairs.baseline) & ~pairs.baseline_failed)
     one_failed = pairs.arm_failed.astype(int) - pairs.baseline_failed.astype(int)
@@ -236,11 +235,71 @@ def worst_ranked(pairs: PairedBlocks, better: Better) -> WorstRank:
     if len(worse_by) == 0:
         return WorstRank(None, 0, 0, "neither")
     signed = np.sign(worse_by) * stats.rankdata(np.abs(worse_by))
-    favours: Literal["arm", "baseline", "neither"] = "arm" if signed.sum() < 0 else "baseline"
     better_blocks = int((worse_by < 0).sum())
     return WorstRank(
-        sign_flip(signed), better_blocks, len(worse_by) - better_blocks, favours if signed.sum() != 0 else "neither"
+        signed_rank(signed), better_blocks, len(worse_by) - better_blocks, SIDES[-int(np.sign(signed.sum()))]
     )
+
+
+def signed_rank(signed: Floats) -> float:
+    """Return the two-sided p value of a sum of signed mid-ranks, over all sign flips.
+
+    Exact up to `MOST_RANKED` blocks, by adding up how many flips give each sum; beyond, random flips.
+    """
+    if len(signed) > MOST_RANKED:
+        return sign_flip(signed)
+    doubled = np.rint(2 * np.abs(signed)).astype(int)
+    at_least = _flips_at_least(tuple(sorted(doubled.tolist())))
+    return float(at_least[abs(int(np.rint(2 * signed.sum())))])
+
+
+@functools.lru_cache(maxsize=1024)
+def _flips_at_least(ranks: tuple[int, ...]) -> Floats:
+    """Return the share of flips whose sum is at least 0, 1, … in size, of whole ranks."""
+    total = sum(ranks)
+    shares = np.zeros(2 * total + 1)
+    shares[total] = 1.0
+    for rank in ranks:
+        up, down = np.zeros_like(shares), np.zeros_like(shares)
+        up[rank:], down[: len(shares) - rank] = shares[: len(shares) - rank], shares[rank:]
+        shares = (up + down) / 2
+    folded = shares[total:] + np.concatenate([[0.0], shares[:total][::-1]])
+    return np.asarray(np.minimum(np.cumsum(folded[::-1])[::-1], 1.0))
+
+
+@dataclass(frozen=True, slots=True)
+class DifferenceTest:
+    """The test that decides whether an arm differs from the baseline."""
+
+    p_value: float
+    """Two-sided; NaN where there is no test."""
+    favours: Favoured
+
+
+def difference_test(pairs: PairedBlocks, better: Better) -> DifferenceTest:
+    """Return the test for a difference: failed trials are outcomes.
+
+    Without a block in which just one of the two failed it is the paired t test, or the sign flip where all differences
+    are equal. With one, the exact test with failures ranked worst guards it: that test must reject, and in the same
+    direction the t test or McNemar's, so the p value is the larger of its own and the smaller of those two.
+    """
+    summary = summarise(pairs)
+    p = summary.p
+    if pairs.equal:
+        p = math.nan if summary.mean == 0 else 2 * 0.5**summary.n
+    favours = _favoured(summary.mean if better == "lower" else -summary.mean)
+    arm_only, baseline_only, p_failures = mcnemar(pairs)
+    if arm_only + baseline_only == 0:
+        return DifferenceTest(p, favours)
+    ranked = worst_ranked(pairs, better)
+    sides = ((p, favours), (p_failures, _favoured(arm_only - baseline_only)))
+    agreeing = [q for q, side in sides if side == ranked.favours and not math.isnan(q)]
+    guard = 1.0 if ranked.p_value is None else ranked.p_value
+    return DifferenceTest(max(guard, min(agreeing, default=1.0)), ranked.favours)
+
+
+def _favoured(worse_by: float) -> Favoured:
+    return SIDES[0 if math.isnan(worse_by) else -int(np.sign(worse_by))]
 
 
 def skewness(differences: Floats) -> float:

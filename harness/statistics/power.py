@@ -12,6 +12,7 @@ import pandas as pd
 from scipy import optimize, special, stats
 
 from harness.errors import DataError
+from harness.statistics.decisions import FEWEST_EQUIVALENT
 from harness.statistics.paired_blocks import Floats, blocks_of
 from harness.statistics.paired_tests import summarise
 from harness.statistics.verdict_rule import Margin, Scale
@@ -78,11 +79,11 @@ def power_of_equivalence(n: int, margin: float, sd: float, alpha: float = 0.05, 
     critical, root = float(stats.t.isf(alpha, n - 1)), math.sqrt(n)
     width, shift = margin / sd * root, difference / sd * root
 
-    def found(u: Floats) -> Floats:
+    def inside(u: Floats) -> Floats:
         reach = width - critical * u
         return np.asarray(special.ndtr(reach - shift) - special.ndtr(-reach - shift))
 
-    return min(1.0, max(0.0, _averaged(found, n - 1, width / critical)))
+    return min(1.0, max(0.0, _averaged(inside, n - 1, width / critical)))
 
 
 def detectable(n: int, sd: float, alpha: float = 0.05, power: float = 0.8) -> float:
@@ -122,6 +123,11 @@ def blocks_needed(
         return of(n, size, sd, alpha) >= power
 
     return _smallest(reached)
+
+
+def _with_fewest(blocks: int | None) -> int | None:
+    """Return a number of blocks at which "equivalent" can be said."""
+    return None if blocks is None else max(blocks, FEWEST_EQUIVALENT)
 
 
 def _smallest(reached: Callable[[int], bool]) -> int | None:
@@ -165,15 +171,15 @@ def pilot_sd(table: pd.DataFrame, *, baseline: str, scale: Scale) -> dict[str, t
     1995). Arms with fewer than two pairs are left out.
     """
     blocks = blocks_of(table, scale=scale)
-    found = {}
+    pilots = {}
     for arm in blocks.arms:
         if arm == baseline or baseline not in blocks.arms:
             continue
         summary = summarise(blocks.pairs(arm, baseline))
         if summary.n >= 2:
             upper = summary.sd * math.sqrt((summary.n - 1) / stats.chi2.ppf(0.2, summary.n - 1))
-            found[arm] = (summary.n, summary.sd, float(upper))
-    return found
+            pilots[arm] = (summary.n, summary.sd, float(upper))
+    return pilots
 
 
 def plan(
@@ -183,13 +189,15 @@ def plan(
     margin: Margin | str | float | None,
     scale: Scale,
     baseline_mean: float = math.nan,
+    contrasts: int = 1,
     alpha: float = 0.05,
     power: float = 0.8,
 ) -> dict[str, Any]:
     """Return what a number of blocks can show, as JSON's own types.
 
     Without a pilot (`sd` None) differences are in standard deviations of the paired differences and the margin plays no
-    part. The figures are for a number of blocks fixed in advance; looks cost a little power at the same last look.
+    part. The figures are for one contrast that differs among several that do not, which is tested at alpha over their
+    number, and for a number of blocks fixed in advance; looks cost a little power at the same last look.
 
     Args:
         blocks: Blocks of the study (the last look of a schedule).
@@ -197,11 +205,15 @@ def plan(
         margin: The study's margin.
         scale: Scale of the analysis.
         baseline_mean: What a percentage on the raw scale is of.
-        alpha: Error rate.
+        contrasts: Arms that are compared with the baseline.
+        alpha: Error rate over all contrasts together.
         power: Wanted probability of a right verdict.
     """
     if blocks < 1:
         raise DataError(f"blocks: {blocks} found; one or more are needed")
+    if contrasts < 1:
+        raise DataError(f"contrasts: {contrasts} found; one or more are needed")
+    alpha = alpha / contrasts
     m = Margin.parse(margin)
     width = None if m is None or sd is None else m.on(scale, baseline_mean)
     smallest = detectable(blocks, 1.0 if sd is None else sd, alpha, power)
@@ -209,6 +221,7 @@ def plan(
     known_sd = sd if width is not None else None
     return {
         "blocks": blocks,
+        "contrasts": contrasts,
         "sd": sd,
         "power": power,
         "detectable": smallest if finite else None,
@@ -217,11 +230,13 @@ def plan(
         else None,
         "margin": width,
         "power_at_margin": None if known_sd is None else power_of_difference(blocks, width or 0.0, known_sd, alpha),
-        "power_equivalence": None if known_sd is None else power_of_equivalence(blocks, width or 0.0, known_sd, alpha),
+        "power_equivalence": None
+        if known_sd is None
+        else power_of_equivalence(blocks, width or 0.0, known_sd, alpha) * (blocks >= FEWEST_EQUIVALENT),
         "blocks_for_difference": None
         if known_sd is None
         else blocks_needed(width or 0.0, known_sd, alpha=alpha, power=power),
         "blocks_for_equivalence": None
         if known_sd is None
-        else blocks_needed(width or 0.0, known_sd, goal="equivalence", alpha=alpha, power=power),
+        else _with_fewest(blocks_needed(width or 0.0, known_sd, goal="equivalence", alpha=alpha, power=power)),
     }

@@ -11,12 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from harness.statistics import group_sequential as looking
+from harness.errors import DataError
 from harness.statistics.analysis import plain
+from harness.statistics.family import holm
+from harness.statistics.group_sequential import boundaries, check_looks, draw_statistics, log_e, sequential_p
+from harness.statistics.many_studies import at_looks, draw, judged_studies, running, shared_baseline
 from harness.statistics.number_format import aligned
-from harness.statistics.paired_blocks import Floats
 from harness.statistics.power import power_of_equivalence, unmatched_blocks
-from harness.statistics.verdict_rule import Verdict, classify
+from harness.statistics.verdict_rule import Verdict
 
 LOOKS = (6, 9, 12, 16, 20)
 EFFECTS = (0.0, 0.5, 1.0, 1.5, 2.0)
@@ -25,53 +27,9 @@ NAIVE_FROM = 4
 """Blocks at which naive peeking, a plain 5 % test after every block, starts."""
 BEYOND = 3
 """Blocks beyond the schedule are simulated up to this multiple of the last look."""
+MOST_NUMBERS = 2_000_000
+"""Errors drawn at a time: 16 MB."""
 SHOWN = (Verdict.HELPS, Verdict.HURTS, Verdict.EQUIVALENT, Verdict.NEGLIGIBLE, Verdict.INCONCLUSIVE)
-
-
-def draw(shape: str, draws: int, blocks: int, rng: np.random.Generator) -> Floats:
-    """Return errors of mean 0 and standard deviation 1, shape (draws, blocks).
-
-    ``t3`` has heavy tails (t with 3 degrees of freedom), ``lognormal`` is skewed (sigma 0.5: skewness 1.75).
-    """
-    if shape == "normal":
-        return rng.standard_normal((draws, blocks))
-    if shape == "t3":
-        return np.asarray(rng.standard_t(3, (draws, blocks)) / math.sqrt(3))
-    sigma = 0.5
-    mean, sd = math.exp(sigma**2 / 2), math.sqrt(math.expm1(sigma**2)) * math.exp(sigma**2 / 2)
-    return np.asarray((rng.lognormal(0.0, sigma, (draws, blocks)) - mean) / sd)
-
-
-def running(differences: Floats) -> tuple[Floats, Floats]:
-    """Return mean and standard deviation after each block, each of the shape of `differences`; NaN after the first."""
-    n = np.arange(1, differences.shape[1] + 1)
-    mean = np.cumsum(differences, axis=1) / n
-    squares = np.cumsum(differences**2, axis=1) - n * mean**2
-    sd = np.full_like(mean, np.nan)
-    sd[:, 1:] = np.sqrt(np.maximum(squares[:, 1:], 0.0) / (n[1:] - 1))
-    return mean, sd
-
-
-def scheduled(
-    mean: Floats, sd: Floats, looks: tuple[int, ...], margin: float | None, alpha: float
-) -> tuple[NDArray[Any], NDArray[np.int64], Floats, Floats]:
-    """Return verdict, look (from 0), and the interval at the look that decides, for many studies at once.
-
-    Args:
-        mean: Means at the looks, shape (studies, looks).
-        sd: Standard deviations at the looks, the same shape.
-        looks: The schedule.
-        margin: Half-width of the margin.
-        alpha: Error rate over all looks.
-    """
-    n, nominal = np.array(looks), np.array(looking.boundaries(looks, alpha))
-    reach = stats.t.isf(nominal / 2, n - 1) * sd / np.sqrt(n)
-    low, high = mean - reach, mean + reach
-    verdicts = classify(low, high, low, high, margin=margin, better="lower")
-    decided = verdicts != Verdict.INCONCLUSIVE.value
-    at = np.where(decided.any(axis=1), decided.argmax(axis=1), len(looks) - 1)
-    rows = np.arange(len(mean))
-    return verdicts[rows, at], at, low[rows, at], high[rows, at]
 
 
 def _shares(verdicts: NDArray[Any]) -> dict[str, float]:
@@ -81,79 +39,91 @@ def _shares(verdicts: NDArray[Any]) -> dict[str, float]:
 @dataclass(frozen=True, slots=True)
 class _Setting:
     looks: tuple[int, ...]
+    contrasts: int
     margin: float
     correlation: float
     alpha: float
     draws: int
     rng: np.random.Generator
 
+    def chunks(self) -> list[int]:
+        """Studies drawn at a time, so that memory stays bounded whatever the number of arms."""
+        step = max(1, MOST_NUMBERS // ((self.contrasts + 1) * self.looks[-1]))
+        return [min(step, self.draws - start) for start in range(0, self.draws, step)]
 
-def _operating(effect: float, asked: _Setting) -> dict[str, Any]:
-    """Effects are negative, so that they help where lower is better."""
-    looks, margin, alpha = asked.looks, asked.margin, asked.alpha
-    mean, sd = looking.draw_statistics(looks, asked.draws, -effect, asked.rng)
-    verdicts, at, low, high = scheduled(mean, sd, looks, margin, alpha)
-    last = looks[-1]
-    se = sd[:, -1] / math.sqrt(last)
-    wide, narrow = (float(stats.t.isf(tail, last - 1)) * se for tail in (alpha / 2, alpha))
-    end = mean[:, -1]
-    fixed = classify(end - wide, end + wide, end - narrow, end + narrow, margin=margin, better="lower")
+
+def _operating(effect: float, setting: _Setting) -> dict[str, Any]:
+    """One arm has the effect, the others none; effects are negative, so that they help where lower is better."""
+    looks, alpha, margin = setting.looks, setting.alpha, setting.margin
+    arm, fixed, false, trials = [], [], [], []
+    for count in setting.chunks():
+        errors = draw("normal", (count, setting.contrasts + 1, looks[-1]), setting.rng)
+        differences = shared_baseline(errors)
+        differences[:, 0] -= effect
+        judged = judged_studies(*at_looks(differences, looks), looks, margin, alpha)
+        arm.append((judged.verdicts[:, 0], judged.blocks[:, 0], judged.low[:, 0], judged.high[:, 0]))
+        fixed.append(judged_studies(*at_looks(differences, looks[-1:]), looks[-1:], margin, alpha).verdicts[:, 0])
+        false.append(judged.differs()[:, 1 if effect else 0 :].any(axis=1))
+        trials.append(judged.trials)
+    verdicts, blocks, low, high = (np.concatenate(part) for part in zip(*arm, strict=True))
     shares = _shares(verdicts)
     found = shares["helps"] + shares["negligible"]
     unmatched = None
     if effect > 0 and alpha < found < 0.9995:
-        unmatched = unmatched_blocks(effect, 1.0, asked.correlation, alpha, found)
-    blocks = float(np.array(looks)[at].mean())
+        unmatched = unmatched_blocks(effect, 1.0, setting.correlation, alpha / setting.contrasts, found)
+    mean_blocks = float(blocks.mean())
     return {
         "effect": effect,
         "scheduled": shares,
-        "mean_blocks": blocks,
+        "mean_blocks": mean_blocks,
+        "mean_trials": float(np.concatenate(trials).mean()),
         "coverage": float(((low <= -effect) & (-effect <= high)).mean()),
-        "mean_estimate_last_look": float(-end.mean()),
-        "fixed": _shares(fixed),
-        "fixed_blocks": last,
+        "false_difference": float(np.concatenate(false).mean()),
+        "fixed": _shares(np.concatenate(fixed)),
+        "fixed_blocks": looks[-1],
         "unmatched_blocks": unmatched,
-        "unmatched_ratio": None if unmatched is None else unmatched / blocks,
+        "unmatched_ratio": None if unmatched is None else unmatched / mean_blocks,
     }
 
 
-def _type_one(shape: str, asked: _Setting) -> dict[str, Any]:
-    looks, alpha = asked.looks, asked.alpha
-    errors = draw(shape, asked.draws, BEYOND * looks[-1], asked.rng)
-    mean, sd = running(errors)
-    n = np.arange(1, errors.shape[1] + 1)
-    t = np.abs(mean[:, 1:] / sd[:, 1:] * np.sqrt(n[1:]))
-    p = 2 * stats.t.sf(t, n[1:] - 1)
-    at_looks = np.array(looks) - 1
-    p_looks = p[:, at_looks - 1]
-    verdicts, _, _, _ = scheduled(mean[:, at_looks], sd[:, at_looks], looks, asked.margin, alpha)
-    any_look = (p_looks <= np.array(looking.boundaries(looks, alpha))).any(axis=1)
-    x = t**2 / (n[1:] - 1)
-    log_e = -0.5 * np.log1p(n[1:]) + n[1:] / 2 * (np.log1p(x) - np.log1p(x / (1 + n[1:])))
-    evidence = log_e >= -math.log(alpha)
-    differs = np.isin(verdicts, [Verdict.HELPS.value, Verdict.HURTS.value, Verdict.NEGLIGIBLE.value])
-    last = looks[-1]
-    return {
-        "errors": shape,
-        "scheduled_verdicts": float(differs.mean()),
-        "scheduled_any_look": float(any_look.mean()),
-        "fixed": float((p[:, last - 2] <= alpha).mean()),
-        "naive_at_looks": float((p_looks <= alpha).any(axis=1).mean()),
-        "naive_every_block": float((p[:, NAIVE_FROM - 2 : last - 1] <= alpha).any(axis=1).mean()),
-        "anytime": float(evidence.any(axis=1).mean()),
-        "scheduled_then_anytime": float((any_look | evidence[:, last - 1 :].any(axis=1)).mean()),
-        "blocks_anytime": int(n[-1]),
-    }
+def _type_one(shape: str, setting: _Setting) -> dict[str, Any]:
+    looks, alpha, blocks = setting.looks, setting.alpha, BEYOND * setting.looks[-1]
+    wrong: dict[str, list[NDArray[np.bool_]]] = {}
+    last, n = looks[-1], np.arange(2, blocks + 1)
+    step = max(1, MOST_NUMBERS // ((setting.contrasts + 1) * blocks))
+    for start in range(0, setting.draws, step):
+        size = (min(step, setting.draws - start), setting.contrasts + 1, blocks)
+        errors = draw(shape, size, setting.rng)
+        differences = errors[:, 1:] if setting.contrasts == 1 else shared_baseline(errors)
+        mean, sd = (x[..., 1:] for x in running(differences))
+        t = mean / sd * np.sqrt(n)
+        p = 2 * stats.t.sf(np.abs(t), n - 1)
+        at = np.array(looks) - 2
+        any_look = holm(sequential_p(looks, p[..., at])[..., -1]) <= alpha
+        evidence = log_e(t, n) >= -math.log(alpha / setting.contrasts)
+        found = {
+            "scheduled_verdicts": judged_studies(mean[..., at], sd[..., at], looks, setting.margin, alpha).differs(),
+            "scheduled_any_look": any_look,
+            "fixed": holm(p[..., last - 2]) <= alpha,
+            "fixed_uncorrected": p[..., last - 2] <= alpha,
+            "naive_at_looks": (p[..., at] <= alpha).any(axis=-1),
+            "naive_every_block": (p[..., NAIVE_FROM - 2 : last - 1] <= alpha).any(axis=-1),
+            "anytime": evidence.any(axis=-1),
+            "scheduled_then_anytime": any_look | evidence[..., last - 1 :].any(axis=-1),
+        }
+        for name, each in found.items():
+            wrong.setdefault(name, []).append(each.any(axis=1))
+    return {"errors": shape, "blocks_anytime": blocks} | {k: float(np.concatenate(v).mean()) for k, v in wrong.items()}
 
 
 def _coverage(n: int, shape: str, alpha: float, rng: np.random.Generator, draws: int) -> dict[str, Any]:
-    errors = draw(shape, draws, n, rng)
+    errors = draw(shape, (draws, n), rng)
     reach = stats.t.isf(alpha / 2, n - 1) * errors.std(axis=1, ddof=1) / math.sqrt(n)
     return {"errors": shape, "blocks": n, "coverage": float((np.abs(errors.mean(axis=1)) <= reach).mean())}
 
 
 def _equivalence(n: int, margin: float, alpha: float, rng: np.random.Generator, draws: int) -> dict[str, Any]:
-    mean, sd = looking.draw_statistics((n,), draws, 0.0, rng)
+    mean, sd = draw_statistics((n,), draws, 0.0, rng)
     reach = stats.t.isf(alpha, n - 1) * sd[:, 0] / math.sqrt(n)
     found = float(((mean[:, 0] - reach > -margin) & (mean[:, 0] + reach < margin)).mean())
     return {"blocks": n, "margin": margin, "simulated": found, "predicted": power_of_equivalence(n, margin, 1.0, alpha)}
@@ -162,6 +132,7 @@ def _equivalence(n: int, margin: float, alpha: float, rng: np.random.Generator, 
 def simulate(
     *,
     looks: Sequence[int] = LOOKS,
+    contrasts: int = 1,
     margin: float = 1.0,
     effects: Sequence[float] = EFFECTS,
     correlation: float = 0.5,
@@ -176,11 +147,12 @@ def simulate(
 
     Args:
         looks: Schedule of looks in blocks.
+        contrasts: Arms that are compared with the baseline, all sharing its error; one of them has the true effect.
         margin: Half-width of the margin.
-        effects: True effects, each helpful, 0 or more.
+        effects: True effects of that arm, each helpful, 0 or more.
         correlation: Between arm and baseline over blocks, for the count of blocks that an unmatched study of fixed size
             would need for the same probability of finding the effect.
-        alpha: Error rate over all looks.
+        alpha: Error rate over all looks and contrasts.
         repeats: Simulated studies for each figure.
         seed: Of the simulation.
 
@@ -188,22 +160,25 @@ def simulate(
         JSON's own types: `settings`, `operating` (one entry an effect), `type_one` (one a shape of errors), `coverage`
         of fixed-size t intervals, `equivalence_power`.
     """
-    schedule = looking.check_looks(looks)
+    schedule = check_looks(looks)
     rng = np.random.default_rng(seed)
-    asked = _Setting(schedule, margin, correlation, alpha, repeats, rng)
+    if contrasts < 1:
+        raise DataError(f"contrasts: {contrasts} found; one or more are needed")
+    setting = _Setting(schedule, contrasts, margin, correlation, alpha, repeats, rng)
     document: dict[str, Any] = plain(
         {
             "settings": {
                 "looks": schedule,
-                "nominal_p": looking.boundaries(schedule, alpha),
+                "nominal_p": boundaries(schedule, alpha),
+                "contrasts": contrasts,
                 "margin": margin,
                 "correlation": correlation,
                 "alpha": alpha,
                 "repeats": repeats,
                 "seed": seed,
             },
-            "operating": [_operating(e, asked) for e in effects],
-            "type_one": [_type_one(shape, asked) for shape in SHAPES],
+            "operating": [_operating(e, setting) for e in effects],
+            "type_one": [_type_one(shape, setting) for shape in SHAPES],
             "coverage": [_coverage(n, shape, alpha, rng, repeats) for shape in SHAPES for n in (3, 5, 10)],
             "equivalence_power": [_equivalence(n, margin, alpha, rng, repeats) for n in (5, 8, 11, 15, 20)],
         }
@@ -213,28 +188,29 @@ def simulate(
 
 def render_simulation(document: Mapping[str, Any]) -> str:
     """Return the people's text of `simulate`."""
-    asked = document["settings"]
-    nominal = ", ".join(f"{p:.4f}" for p in asked["nominal_p"])
+    settings = document["settings"]
+    nominal = ", ".join(f"{p:.4f}" for p in settings["nominal_p"])
+    arms = "one arm" if settings["contrasts"] == 1 else f"{settings['contrasts']} arms, one of which has the effect"
     head = [
-        f"{asked['repeats']:,} simulated studies for each figure.",
+        f"{settings['repeats']:,} simulated studies for each figure.",
         "Differences and margins are in standard deviations of the paired differences.",
-        f"Looks at {', '.join(map(str, asked['looks']))} blocks with nominal two-sided p {nominal}; "
-        f"margin {asked['margin']:g}.",
+        f"Looks at {', '.join(map(str, settings['looks']))} blocks with nominal two-sided p {nominal}; "
+        f"margin {settings['margin']:g}; {arms}.",
     ]
     reach = document["type_one"][0]["blocks_anytime"]
     coverage = [("errors", "blocks", "coverage of the t interval")]
     coverage += [(r["errors"], str(r["blocks"]), f"{r['coverage']:.3f}") for r in document["coverage"]]
-    found = ((r["blocks"], r["simulated"], r["predicted"]) for r in document["equivalence_power"])
-    power = [("blocks", "equivalence found", "predicted"), *((str(n), f"{a:.3f}", f"{b:.3f}") for n, a, b in found)]
+    shown = ((r["blocks"], r["simulated"], r["predicted"]) for r in document["equivalence_power"])
+    power = [("blocks", "equivalence found", "predicted"), *((str(n), f"{a:.3f}", f"{b:.3f}") for n, a, b in shown)]
     parts = [
         "\n".join(head),
         "What the scheduled rule decides\n" + aligned(_operating_rows(document)),
         "unmatched: blocks of fixed number that an unpaired t test needs to find the effect as often, "
-        f"at a correlation of {asked['correlation']:g}.",
+        f"at a correlation of {settings['correlation']:g}.",
         f"How often a difference is declared when there is none (anytime-valid: all numbers up to {reach} blocks)\n"
         + aligned(_type_one_rows(document)),
         "Fixed numbers of blocks\n" + aligned(coverage),
-        f"Equivalence within {asked['margin']:g} at a true difference of 0\n" + aligned(power),
+        f"Equivalence within {settings['margin']:g} at a true difference of 0\n" + aligned(power),
     ]
     return "\n\n".join(parts)
 
@@ -243,7 +219,10 @@ def _operating_rows(document: Mapping[str, Any]) -> list[tuple[str, ...]]:
     last = document["settings"]["looks"][-1]
     verdicts = tuple(verdict.value for verdict in SHOWN)
     rows: list[tuple[str, ...]] = [
-        ("true effect", *verdicts, "mean blocks", "covers", f"fixed {last}: helps", "equivalent", "unmatched")
+        (
+            *("true effect", *verdicts, "mean blocks", "trials", "covers", "false difference"),
+            *(f"fixed {last}: helps", "equivalent", "unmatched"),
+        )
     ]
     for row in document["operating"]:
         unmatched = "-"
@@ -251,8 +230,9 @@ def _operating_rows(document: Mapping[str, Any]) -> list[tuple[str, ...]]:
             unmatched = f"{row['unmatched_blocks']} blocks, {row['unmatched_ratio']:.1f} times"
         shares = [*(row["scheduled"][v] for v in verdicts)]
         fixed = [row["fixed"]["helps"], row["fixed"]["equivalent"]]
-        cells = [f"{share:.3f}" for share in (*shares, row["coverage"], *fixed)]
-        cells.insert(len(shares), f"{row['mean_blocks']:.1f}")
+        cells = [f"{share:.3f}" for share in shares]
+        cells += [f"{row['mean_blocks']:.1f}", f"{row['mean_trials']:.1f}"]
+        cells += [f"{share:.3f}" for share in (row["coverage"], row["false_difference"], *fixed)]
         rows.append((f"{row['effect']:g}", *cells, unmatched))
     return rows
 
@@ -263,6 +243,7 @@ def _type_one_rows(document: Mapping[str, Any]) -> list[tuple[str, ...]]:
         "scheduled_verdicts": "looks, by verdict",
         "scheduled_any_look": "looks, any",
         "fixed": f"fixed {document['settings']['looks'][-1]}",
+        "fixed_uncorrected": "each arm alone",
         "naive_at_looks": "naive at the looks",
         "naive_every_block": f"naive, every block from {NAIVE_FROM}",
         "anytime": "anytime-valid",

@@ -28,9 +28,9 @@ class Verdict(enum.StrEnum):
     """There is a difference, and it was shown to be smaller than the margin."""
     INCONCLUSIVE = "inconclusive"
     NO_OP = "no-op"
-    """Proved before training, or every difference is exactly 0 in two or more blocks."""
+    """Proved before training, or everything that was measured is equal to the last bit in two or more blocks."""
     INVALID = "invalid"
-    """The arm cannot be built; only the caller can know."""
+    """The arm cannot be built, or every trial of arm and baseline failed: there is nothing to compare."""
 
 
 VERDICTS: tuple[Verdict, ...] = tuple(Verdict)
@@ -62,14 +62,14 @@ class Margin:
         """
         if text is None or isinstance(text, Margin):
             return text
-        found = re.fullmatch(r"\s*(?:±|\+-|\+/-)?\s*([0-9.]+(?:e[+-]?[0-9]+)?)\s*(%?)\s*", str(text), re.IGNORECASE)
-        if found is None or isinstance(text, bool):
+        parsed = re.fullmatch(r"\s*(?:±|\+-|\+/-)?\s*([0-9.]+(?:e[+-]?[0-9]+)?)\s*(%?)\s*", str(text), re.IGNORECASE)
+        if parsed is None or isinstance(text, bool):
             raise DataError(f"margin: {text!r} found; write a difference such as 0.6, or a share such as 10%")
         try:
-            number = float(found[1])
+            number = float(parsed[1])
         except ValueError:
             raise DataError(f"margin: {text!r} found; write a difference such as 0.6, or a share such as 10%") from None
-        return cls(number / 100, relative=True) if found[2] else cls(number, relative=False)
+        return cls(number / 100, relative=True) if parsed[2] else cls(number, relative=False)
 
     def times(self, factor: float) -> Margin:
         """Return the margin multiplied; half of 10 % is 5 %, whatever the scale."""
@@ -78,8 +78,9 @@ class Margin:
     def on(self, scale: Scale, baseline_mean: float) -> float:
         """Return the half-width of the margin on the scale of the differences.
 
-        A share on the log scale is ±log(1 + share), so 25 % is ±log 1.25; a share on the raw scale is that share of
-        the absolute value of `baseline_mean`, the mean of the baseline. A plain number is taken as it is.
+        A share on the log scale is ±log(1 + share), so 25 % is ±log 1.25: 20 % lower to 25 % higher. A share on the raw
+        scale is that share of the absolute value of `baseline_mean`, the mean of the baseline. A plain number is taken
+        as it is.
 
         Raises:
             DataError: A share of a mean of 0 was asked for.
@@ -97,39 +98,30 @@ class Margin:
     def __str__(self) -> str:
         return f"{self.value * 100:.6g}%" if self.relative else f"{self.value:.6g}"
 
+    def in_words(self, scale: Scale) -> str:
+        """Return the range that does not matter; a share on the log scale is not the same on both sides of 0.
 
-def classify(
-    low: ArrayLike,
-    high: ArrayLike,
-    inner_low: ArrayLike,
-    inner_high: ArrayLike,
-    *,
-    margin: float | None,
-    better: Better,
-) -> NDArray[Any]:
-    """Return a verdict for each pair of intervals on differences arm - baseline, arrays of equal shape.
+        Example:
+            >>> Margin.parse("10%").in_words("log")
+            '-9.1 to +10 %'
+        """
+        if self.relative and scale == "log":
+            return f"-{100 * self.value / (1 + self.value):.2g} to +{self.value * 100:.6g} %"
+        return f"±{self}"
 
-    The outer interval (`low`, `high`) answers "different from 0?", the inner one "smaller than the margin?". For a
-    fixed number of blocks they have level 1 - alpha and 1 - 2 alpha (two one-sided tests, Schuirmann 1987); at
-    scheduled looks both are the repeated confidence interval (Jennison & Turnbull 1989). NaN bounds mean that nothing
-    is known.
+
+def classify(differs: ArrayLike, equal: ArrayLike, arm_is_better: ArrayLike) -> NDArray[Any]:
+    """Return a verdict for each contrast from what was shown of it; arrays of equal shape.
 
     Args:
-        low: Lower bound of the outer interval.
-        high: Upper bound of the outer interval.
-        inner_low: Lower bound of the inner interval.
-        inner_high: Upper bound of the inner interval.
-        margin: Half-width of the margin on the same scale; without one nothing is equivalent or negligible.
-        better: Which direction of the metric is better.
+        differs: Whether a difference from the baseline was shown.
+        equal: Whether the difference was shown to be smaller than the margin.
+        arm_is_better: Which of the two the difference favours.
     """
-    low, high, inner_low, inner_high = (np.asarray(bound, float) for bound in (low, high, inner_low, inner_high))
-    above, below = low > 0, high < 0
-    limit = math.nan if margin is None else margin
-    inside = (inner_low > -limit) & (inner_high < limit)
-    up, down = (Verdict.HURTS, Verdict.HELPS) if better == "lower" else (Verdict.HELPS, Verdict.HURTS)
+    differs, equal, arm_is_better = (np.asarray(shown, bool) for shown in (differs, equal, arm_is_better))
     picked = np.select(
-        [inside & (above | below), inside, above, below],
-        [Verdict.NEGLIGIBLE.value, Verdict.EQUIVALENT.value, up.value, down.value],
+        [differs & equal, equal, differs & arm_is_better, differs],
+        [v.value for v in (Verdict.NEGLIGIBLE, Verdict.EQUIVALENT, Verdict.HELPS, Verdict.HURTS)],
         Verdict.INCONCLUSIVE.value,
     )
     return np.asarray(picked)

@@ -24,16 +24,17 @@ def heading(findings: StudyVerdicts) -> str:
     counts = Counter[str]()
     for arm in findings.arms:
         counts.update(arm.statuses)
-    told = ", ".join(f"{n} {status}" for status, n in counts.most_common()) or "none done"
+    statuses = ", ".join(f"{n} {status}" for status, n in counts.most_common()) or "none done"
     title = findings.study.question or findings.study.study
     failed = "" if findings.sound else "\nA CONTROL FAILED: do not trust the verdicts below before you know why."
-    return f"{title}\n{findings.trials_done} of {findings.trials_planned} trials: {told}{failed}"
+    return f"{title}\n{findings.trials_done} of {findings.trials_planned} trials: {statuses}{failed}"
 
 
 def lines(findings: StudyVerdicts) -> Iterator[str]:
-    """Yield the verdicts, what matching was worth, effects, controls, claims and notes."""
+    """Yield the verdicts, metrics that disagree, what matching was worth, effects, controls, claims and notes."""
     if findings.primary is not None:
         yield render(findings.primary)
+        yield from findings.disagreements()
         for contrast in findings.primary.contrasts:
             if contrast.correlation is not None and contrast.variance_reduction is not None:
                 yield (
@@ -43,10 +44,9 @@ def lines(findings: StudyVerdicts) -> Iterator[str]:
                 )
     if findings.effects is not None:
         document = findings.effects.to_dict()
-        effects = document["effects"]
         yield f"\neffects on {findings.effects.metric}, averaged over the levels of the other axes"
-        yield aligned(effect_rows(effects, findings.effects.scale))
-        yield from effect_sentences({**document, "factorial": document})
+        yield aligned(effect_rows(document["effects"], findings.effects.scale))
+        yield from effect_sentences(document)
     for control in findings.controls:
         yield f"control {control.kind}: {control.sentence}"
     for settled in findings.claims:
@@ -63,7 +63,7 @@ def means_table(findings: StudyVerdicts) -> Table:
     metrics = findings.study.measure.metrics
     table = Table(
         box=SIMPLE_HEAD,
-        title=f"mean ± sd over blocks at step {findings.study.horizon}; ↓ lower is better, ↑ higher is better",
+        title=f"arithmetic mean ± sd over blocks at step {findings.study.horizon}; ↓ lower, ↑ higher is better",
         title_justify="left",
         title_style="dim",
     )

@@ -1,4 +1,4 @@
-"""What a study found: stored rows in, verdicts out; reports and the terminal show this and compute nothing."""
+"""What a study came to: stored rows in, verdicts out; reports and the terminal show this and compute nothing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from harness.metrics.catalogue import metric_named
 from harness.results.frozen import Amendment
-from harness.results.schema import LOST, REACHED_HORIZON, ArmPlan
+from harness.results.schema import LOST, ArmPlan
 from harness.results.store import Store, Tables
 from harness.statistics import (
     Analysis,
@@ -22,10 +22,13 @@ from harness.statistics import (
     factorial,
     false_discovery,
 )
+from harness.statistics.analysis import Provisional
 from harness.statistics.claims import settle
+from harness.statistics.contrasts import closed
 from harness.statistics.controls import Control
 from harness.study.design import Arm, arms, short_names
 from harness.study.study import BASELINE, Claim, Study
+from harness.verdicts.rows import failed_rows, identical_arms, values_by_step, values_of, whole_blocks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,12 +56,12 @@ class ArmSummary:
     """Trials with a row."""
     statuses: Mapping[str, int]
     values: Mapping[str, MeanAndSd]
-    """Per metric, over the trials that reached the horizon."""
+    """Per metric, over the complete trials."""
 
 
 @dataclass(frozen=True)
 class MeanAndSd:
-    """A metric over blocks."""
+    """A metric over blocks: arithmetic mean and standard deviation."""
 
     mean: float
     sd: float | None
@@ -78,7 +81,7 @@ class SettledClaim:
 
 @dataclass(frozen=True)
 class StudyVerdicts:
-    """Everything that a study found so far."""
+    """Everything that a study's rows say so far."""
 
     study: Study
     arms: tuple[ArmSummary, ...]
@@ -108,20 +111,18 @@ class StudyVerdicts:
         """Whether every control that was judged came out as it must."""
         return all(control.passed is not False for control in self.controls)
 
+    def disagreeing(self, contrast: Contrast) -> tuple[tuple[str, Verdict], ...]:
+        """Return the other metrics by which a decided arm helps or hurts, where the primary one does not say so."""
+        if not contrast.decided or contrast.verdict is Verdict.INVALID:
+            return ()
+        others = ((a.metric, c.verdict) for a in self.others for c in a.contrasts if c.arm == contrast.arm)
+        return tuple((m, v) for m, v in others if v in (Verdict.HELPS, Verdict.HURTS) and v is not contrast.verdict)
 
-def values_of(trials: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Return unit, arm, value and failed of one metric from trial rows."""
-    import pandas as pd
-
-    failed = ~trials["status"].isin(REACHED_HORIZON) & (metric != "failures")
-    return pd.DataFrame(
-        {
-            "unit": trials["block"],
-            "arm": trials["arm"],
-            "value": trials[metric].where(~failed).astype("float64") if metric in trials else float("nan"),
-            "failed": failed,
-        }
-    )
+    def disagreements(self) -> list[str]:
+        """Return a sentence for each arm of which another metric says something else than the primary one."""
+        first = self.study.measure.primary
+        by_arm = {c.arm: [(first, c.verdict), *others] for c in self.contrasts if (others := self.disagreeing(c))}
+        return [f"'{arm}' {', '.join(f'{v} by {m}' for m, v in said)}." for arm, said in by_arm.items()]
 
 
 def judge_stored(results: Store | Path) -> tuple[Store, StudyVerdicts]:
@@ -135,25 +136,39 @@ def judge_stored(results: Store | Path) -> tuple[Store, StudyVerdicts]:
     return store, judge(tables.frozen.study, tables, store.plan())
 
 
-def judge(study: Study, tables: Tables, plan: Mapping[str, ArmPlan] | None = None) -> StudyVerdicts:
+def judge(
+    study: Study,
+    tables: Tables,
+    plan: Mapping[str, ArmPlan] | None = None,
+    provisional: Provisional | None = None,
+) -> StudyVerdicts:
     """Judge a study's rows.
 
     Args:
         study: As it was frozen.
         tables: Its rows.
         plan: What preflight said of each arm.
+        provisional: What became of the error rate where the study was changed after rows were seen.
     """
-    plan, trials = plan or {}, tables.trials
-    every = arms(study)
+    plan, trials, every = plan or {}, tables.trials, arms(study)
     trained = [arm for arm in every if _trained(study, arm, plan)]
     summaries = tuple(_summary(arm, trials, plan, study.measure.metrics) for arm in every)
     blocks = study.design.most_blocks
     counted = trials[trials["status"] != LOST]  # the machine's failures are nobody's
     whole = whole_blocks(study, counted, {arm.name for arm in trained})
-    primary = _analysis(study, whole, every, plan, study.measure.primary)
-    rest = [_analysis(study, whole, every, plan, metric) for metric in study.measure.metrics[1:]]
-    others = false_discovery([found for found in rest if found is not None])
-    analyses = {a.metric: a for a in (primary, *others) if a is not None}
+    identical = identical_arms(tables, whole, study.measure.primary)
+    analyses = [
+        _analysis(study, whole, every, plan, metric, identical, provisional) for metric in study.measure.metrics
+    ]
+    effects = _effects(study, whole, every)
+    primary, rest = analyses[0], [analysis for analysis in analyses[1:] if analysis is not None]
+    if primary is not None:
+        decided = {c.arm for c in primary.contrasts if c.decided}
+        rest = [closed(analysis, decided) for analysis in rest]
+        if effects is not None and effects.next_look is None:
+            primary = closed(primary, {c.arm for c in primary.contrasts})
+    others = false_discovery(rest)
+    by_metric = {a.metric: a for a in (primary, *others) if a is not None}
     return StudyVerdicts(
         study=study,
         arms=summaries,
@@ -161,30 +176,13 @@ def judge(study: Study, tables: Tables, plan: Mapping[str, ArmPlan] | None = Non
         trials_planned=len(trained) * blocks,
         primary=primary,
         others=others,
-        effects=_effects(study, whole, every),
+        effects=effects,
         controls=_controls(study, tables, every),
-        claims=tuple(_settle(study, claim, analyses) for claim in study.claims),
+        claims=tuple(_settle(study, claim, by_metric) for claim in study.claims),
         notes=_notes(study, trials),
         history=tables.frozen.history,
         tables=tables,
     )
-
-
-def whole_blocks(study: Study, trials: pd.DataFrame, trained: set[str]) -> pd.DataFrame:
-    """Return the rows of the blocks in which every arm that is still asked for has its row.
-
-    Up to the first look (or without looks) all arms are; after a look, those that have a row since. An interrupted
-    study thus neither counts trials to come as lost nor lets the quicker arms lead.
-    """
-    kept = []
-    start = 0
-    for goal in study.design.goals:
-        part = trials[(trials["block"] >= start) & (trials["block"] < goal)]
-        asked = trained if start == 0 else set(trials.loc[trials["block"] >= start, "arm"])
-        present = part[part["arm"].isin(asked)].groupby("block")["arm"].nunique()
-        kept += [block for block, count in present.items() if count == len(asked)]
-        start = goal
-    return trials[trials["block"].isin(kept)]
 
 
 def _effects(study: Study, trials: pd.DataFrame, every: tuple[Arm, ...]) -> Factorial | None:
@@ -195,10 +193,8 @@ def _effects(study: Study, trials: pd.DataFrame, every: tuple[Arm, ...]) -> Fact
     if study.design.kind == "one_factor" or not axes.keys() <= set(rows) or rows["arm"].nunique() < len(compared):
         return None
     metric = metric_named(study.measure.primary)
-    table = rows.rename(columns=axes).assign(failed=~rows["status"].isin(REACHED_HORIZON))
-    measured = table[~table["failed"] & table[metric.name].notna()]
-    if any(measured[axis].nunique() < 2 for axis in axes.values()):
-        # Every trial with some level has failed so far: the arms' own contrasts say so, no effect can be computed.
+    table = rows.rename(columns=axes).assign(failed=failed_rows(rows))
+    if not (table[metric.name].notna() & ~table["failed"]).any():
         return None
     return factorial(
         table[["block", *axes.values(), metric.name, "failed"]],
@@ -209,22 +205,23 @@ def _effects(study: Study, trials: pd.DataFrame, every: tuple[Arm, ...]) -> Fact
         scale=metric.scale,
         better=metric.better,
         margin=Margin.parse(study.measure.margin),
+        looks=study.design.looks,
         first={short_names(study.axes)[axis]: next(iter(study.levels(axis))) for axis in study.axes},
         where=f"study {study.study}",
     )
 
 
 def _trained(study: Study, arm: Arm, plan: Mapping[str, ArmPlan]) -> bool:
-    found = plan.get(arm.name)
-    return found is None or found.trained(train_no_ops=study.train_no_ops or arm.control is not None)
+    of_arm = plan.get(arm.name)
+    return of_arm is None or of_arm.trained(train_no_ops=study.train_no_ops or arm.control is not None)
 
 
 def _summary(arm: Arm, trials: pd.DataFrame, plan: Mapping[str, ArmPlan], metrics: tuple[str, ...]) -> ArmSummary:
     rows = trials[trials["arm"] == arm.name]
-    reached = rows[rows["status"].isin(REACHED_HORIZON)]
+    complete = rows[~failed_rows(rows)]
     values = {}
     for metric in metrics:
-        column = reached[metric].dropna().astype("float64") if metric in reached else reached.get("missing")
+        column = complete[metric].dropna().astype("float64") if metric in complete else complete.get("missing")
         if column is not None and len(column):
             values[metric] = MeanAndSd(
                 float(column.mean()), float(column.std()) if len(column) > 1 else None, len(column)
@@ -241,7 +238,13 @@ def _summary(arm: Arm, trials: pd.DataFrame, plan: Mapping[str, ArmPlan], metric
 
 
 def _analysis(
-    study: Study, trials: pd.DataFrame, every: tuple[Arm, ...], plan: Mapping[str, ArmPlan], metric: str
+    study: Study,
+    trials: pd.DataFrame,
+    every: tuple[Arm, ...],
+    plan: Mapping[str, ArmPlan],
+    metric: str,
+    identical: frozenset[str],
+    provisional: Provisional | None,
 ) -> Analysis | None:
     """Return the contrasts of one metric, controls left out; None while there is nothing to compare."""
     compared = [arm.name for arm in every if arm.control is None]
@@ -257,7 +260,7 @@ def _analysis(
         }
         for name, column in (COSTS.items() if primary else ())
     }
-    found = analyse(
+    analysis = analyse(
         values_of(rows, metric),
         baseline=BASELINE,
         better=described.better,
@@ -268,21 +271,23 @@ def _analysis(
         family="primary" if primary else "exploratory",
         costs=costs if primary else None,
         given=given,
+        identical=identical,
+        provisional=provisional,
         where=f"study {study.study}",
     )
     order = [arm.name for arm in every]
-    return replace(found, contrasts=tuple(sorted(found.contrasts, key=lambda c: order.index(c.arm))))
+    return replace(analysis, contrasts=tuple(sorted(analysis.contrasts, key=lambda c: order.index(c.arm))))
 
 
 def _given(study: Study, every: tuple[Arm, ...], plan: Mapping[str, ArmPlan]) -> dict[str, tuple[Verdict, str]]:
     """Return the arms that preflight settled, and that are not trained."""
     verdicts = {"no-op": Verdict.NO_OP, "invalid": Verdict.INVALID}
     return {
-        arm.name: (verdicts[found.proof], found.reason or "")
+        arm.name: (verdicts[of_arm.proof], of_arm.reason or "")
         for arm in every
         if arm.control is None
-        and (found := plan.get(arm.name)) is not None
-        and found.proof in verdicts
+        and (of_arm := plan.get(arm.name)) is not None
+        and of_arm.proof in verdicts
         and not _trained(study, arm, plan)
     }
 
@@ -312,7 +317,7 @@ def _controls(study: Study, tables: Tables, every: tuple[Arm, ...]) -> tuple[Con
             case "one-ulp":
                 judged.append(
                     controls.one_ulp(
-                        _by_step(tables, study.measure.primary),
+                        values_by_step(tables, study.measure.primary),
                         arm=arm.name,
                         baseline=BASELINE,
                         better=metric.better,
@@ -324,21 +329,17 @@ def _controls(study: Study, tables: Tables, every: tuple[Arm, ...]) -> tuple[Con
     return tuple(judged)
 
 
-def _by_step(tables: Tables, metric: str) -> dict[int, pd.DataFrame]:
-    """Return unit, arm and value of one metric at each measured step."""
-    measured = tables.measurements[tables.measurements["metric"] == metric]
-    rows = measured.merge(tables.trials[["trial_id", "block", "arm"]], on="trial_id")
-    renamed = rows.rename(columns={"block": "unit"})
-    return {step: part[["unit", "arm", "value"]] for step, part in renamed.groupby("step")}  # type: ignore[misc]
-
-
 def _settle(study: Study, claim: Claim, analyses: Mapping[str, Analysis]) -> SettledClaim:
     """Say what became of a claim."""
     metric = claim.metric or study.measure.primary
-    found = next((c for c in analyses[metric].contrasts if c.arm == claim.arm), None) if metric in analyses else None
-    if found is None:
+    contrasts = analyses[metric].contrasts if metric in analyses else ()
+    contrast = next((c for c in contrasts if c.arm == claim.arm), None)
+    if contrast is None:
         return SettledClaim(claim, metric, None, "not settled")
-    return SettledClaim(claim, metric, found.verdict, settle(claim.expect, found.verdict))
+    # An arm whose trials all failed, as the baseline's did, was built: that settles nothing about it.
+    dead = contrast.verdict is Verdict.INVALID and contrast.look.rule != "given"
+    outcome = "not settled" if dead else settle(claim.expect, contrast.verdict)
+    return SettledClaim(claim, metric, contrast.verdict, outcome)
 
 
 def _notes(study: Study, trials: pd.DataFrame) -> tuple[str, ...]:

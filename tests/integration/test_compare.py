@@ -220,11 +220,11 @@ def test_one_unit_gives_a_document_that_says_why_there_is_no_verdict(tmp_path):
     assert "One block only" in render(document)
 
 
-def test_constant_values_are_a_no_op_with_a_warning(tmp_path):
+def test_constant_values_have_no_verdict_but_a_warning(tmp_path):
     path = tmp_path / "constant.csv"
     path.write_text("unit,one,two\n1,3,3\n2,3,3\n3,3,3\n")
     document = compare(path, **HOW)
-    assert document["contrasts"][0]["verdict"] == "no-op"
+    assert document["contrasts"][0]["verdict"] == "inconclusive"
     assert "check that this column measures something" in render(document)
 
 

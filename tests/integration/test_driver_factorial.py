@@ -32,11 +32,15 @@ def study(formula: None) -> Study:
     return Study.model_validate({**asked, "axes": axes, "design": {"kind": "factorial", "blocks": 3}})
 
 
-def test_a_level_that_always_fails_leaves_a_study_with_contrasts_and_no_effects(study: Study, tmp_path: Path) -> None:
+def test_a_level_that_always_fails_leaves_a_study_with_contrasts_and_effects_that_count_failures(
+    study: Study, tmp_path: Path
+) -> None:
     dummy.drive(study, tmp_path, executor=FastOnesFail())
     _, found = harness.verdicts.judge.judge_stored(Store(tmp_path / "load"))
     assert found.trials_done == 12
-    assert found.effects is None
+    assert found.effects is not None
+    lr = next(e for e in found.effects.effects if e.term == "lr")
+    assert (lr.verdict, lr.contrasts[0].failures.arm) == ("inconclusive", 3)
     statuses = {arm.name: arm.statuses for arm in found.arms}
     assert statuses["lr=0.0002"] == {"failed": 3}
     assert statuses["ema=0.9"] == {"complete": 3}

@@ -101,7 +101,7 @@ def test_better_the_other_way_round_swaps_helps_and_hurts_only(table):
 
 
 @quick
-@given(table=tables(smallest=3))
+@given(table=tables(arms=("a", "b"), smallest=3))
 def test_estimates_equal_scipys_paired_t_test(table):
     wide = table.pivot(index="unit", columns="arm", values="value")
     for c in ask(table).contrasts:
@@ -118,7 +118,7 @@ def test_estimates_equal_scipys_paired_t_test(table):
 @given(table=tables(smallest=3), gone=st.integers(0, 2))
 def test_a_missing_cell_of_one_arm_changes_nothing_about_another(table, gone):
     torn = table[~((table["unit"] == gone) & (table["arm"] == "c"))]
-    keys = ("n", "estimate", "sd", "ci", "t", "p_value", "p_sign_flip", "verdict")
+    keys = ("n", "estimate", "sd", "t", "p_value", "p_sign_flip", "verdict_uncorrected")
     one, two = ask(table).contrast("b"), ask(torn).contrast("b")
     assert [getattr(one, k) for k in keys] == [getattr(two, k) for k in keys]
     assert ask(torn).contrast("c").pairs_lost == 1

@@ -37,7 +37,7 @@ def test_the_document_has_every_field_of_the_contract():
     }  # fmt: skip
     assert wanted <= set(contrast)
     assert set(contrast["ci"]) >= {"level", "low", "high"}
-    assert set(contrast["equivalence"]) == {"margin", "p_value", "ci90_low", "ci90_high"}
+    assert set(contrast["equivalence"]) == {"margin", "p_value", "p_holm", "level", "low", "high"}
 
 
 @pytest.mark.parametrize(
@@ -74,16 +74,59 @@ def test_a_factor_on_the_log_scale_comes_back_as_a_fold_change():
     assert found.mean_baseline == pytest.approx(math.exp(np.log(base).mean()))
 
 
-def test_differences_that_are_all_exactly_zero_are_a_no_op_from_two_blocks_on():
-    found = ask(long(a=[1.5, 2.5], b=[1.5, 2.5])).contrasts[0]
+def test_an_arm_that_the_caller_knows_to_be_identical_is_a_no_op_from_two_blocks_on():
+    found = ask(long(a=[1.5, 2.5], b=[1.5, 2.5]), identical={"b"}).contrasts[0]
     assert found.verdict is Verdict.NO_OP
     assert (found.t, found.p_value, found.p_holm) == (None, None, None)
-    assert "to the last digit in all 2 blocks" in found.sentence
+    assert "changes nothing: everything that was measured is equal to the last bit" in found.sentence
 
 
 def test_one_difference_in_the_last_bit_is_no_longer_a_no_op():
-    found = ask(long(a=[1.5, 2.5], b=[1.5, np.nextafter(2.5, 3)]), margin=0.1).contrasts[0]
+    found = ask(long(a=[1.5, 2.5], b=[1.5, np.nextafter(2.5, 3)]), margin=0.1, identical={"b"}).contrasts[0]
     assert found.verdict is not Verdict.NO_OP
+
+
+def test_equal_values_of_one_metric_are_no_no_op_but_may_be_equivalent():
+    values = np.arange(6.0)
+    found = ask(long(a=values, b=values), margin=0.1).contrasts[0]
+    assert found.verdict is Verdict.EQUIVALENT
+    without = ask(long(a=values, b=values)).contrasts[0]
+    assert without.verdict is Verdict.INCONCLUSIVE
+    assert "one metric alone does not show" in without.sentence
+
+
+@pytest.mark.parametrize("bound", [0.0, 1.0])
+def test_values_at_a_bound_say_nothing_of_the_arms(bound):
+    found = ask(long(a=[bound] * 8, b=[bound] * 8), margin=0.1).contrasts[0]
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert "cannot tell them apart" in found.sentence
+
+
+def test_differences_of_large_numbers_are_equal_only_where_rounding_explains_it():
+    base = 1e9 + np.arange(6.0)
+    spread = ask(long(a=base, b=base + np.array([1e-4, 2e-4, 1.5e-4, 3e-4, 1e-4, 2e-4]))).contrasts[0]
+    assert spread.sd > 0
+    assert spread.ci.kind == "t"
+    rounded = ask(long(a=base / 3, b=base / 3 + 0.1)).contrasts[0]
+    assert (rounded.sd, rounded.ci.kind) == (0, "exact")
+
+
+def test_an_arm_whose_trials_all_failed_as_the_baselines_did_is_invalid_and_not_equal():
+    table = noisy(0.0, n=8)
+    table.loc[table["arm"] != "c", "value"] = NAN
+    for looks in (None, (6, 8)):
+        found = ask(table, margin=1.0, looks=looks).contrasts[0]
+        assert (found.verdict, found.decided) == (Verdict.INVALID, True)
+        assert "nothing to compare" in found.sentence
+
+
+def test_fewer_than_six_blocks_are_never_equivalent_and_it_says_why():
+    table = with_differences(b=exactly(0.0, 0.01, n=5), c=exactly(-5.0, 0.01, n=5))
+    found = ask(table, margin=1.0)
+    assert found.contrast("b").verdict is Verdict.INCONCLUSIVE
+    assert "fewer than 6 complete pairs, and there are 5" in found.contrast("b").sentence
+    assert found.contrast("c").verdict is Verdict.HELPS
+    assert ask(with_differences(b=exactly(0.0, 0.01, n=6)), margin=1.0).contrasts[0].verdict is Verdict.EQUIVALENT
 
 
 def test_one_block_has_no_interval_and_no_verdict_and_says_so():
@@ -101,9 +144,9 @@ def test_equal_differences_need_as_many_blocks_as_the_sign_flip():
     assert (enough.verdict, enough.ci.low, enough.ci.kind) == (Verdict.HURTS, 0.5, "exact")
 
 
-def test_a_table_of_one_value_is_a_no_op_with_a_warning():
+def test_a_table_of_one_value_has_no_verdict_but_a_warning():
     found = ask(long(a=[3.0] * 4, b=[3.0] * 4))
-    assert found.contrasts[0].verdict is Verdict.NO_OP
+    assert found.contrasts[0].verdict is Verdict.INCONCLUSIVE
     assert any("check that this column measures something" in note for note in found.notes)
 
 
@@ -194,8 +237,8 @@ def test_a_verdict_that_only_stands_alone_says_so():
     others = {f"x{i}": base + rng.normal(0, 5, 10) for i in range(8)}
     found = ask(long(a=base, b=base + d, **others)).contrast("b")
     assert 0.01 < found.p_value < 0.05
-    assert (found.verdict, found.verdict_family) == (Verdict.HELPS, Verdict.INCONCLUSIVE)
-    assert "Holm" in found.sentence
+    assert (found.verdict, found.verdict_uncorrected) == (Verdict.INCONCLUSIVE, Verdict.HELPS)
+    assert "Alone it would be 'helps'; it is one of 9 contrasts." in found.sentence
 
 
 def test_arms_that_were_settled_before_training_appear_with_their_reason():
@@ -306,7 +349,7 @@ def test_equivalence_with_fixed_blocks_asks_for_the_ninety_percent_interval_only
     """With ten pairs of s = 1 the half-widths are 0.580 (90 %) and 0.715 (95 %); 0.65 lies between them."""
     table = with_differences(b=exactly(0.0, 1.0))
     found = ask(table, margin=0.65).contrasts[0]
-    assert (found.ci.high, found.equivalence.ci90_high) == pytest.approx((0.7154, 0.5797), abs=1e-4)
+    assert (found.ci.high, found.equivalence.high) == pytest.approx((0.7154, 0.5797), abs=1e-4)
     assert found.verdict is Verdict.EQUIVALENT
     assert ask(table, margin=0.57).contrasts[0].verdict is Verdict.INCONCLUSIVE
 
@@ -330,17 +373,43 @@ def test_failures_alone_decide_nothing_when_the_worst_rank_comparison_does_not_r
     assert found.verdict is Verdict.INCONCLUSIVE
 
 
-def test_the_family_verdict_needs_the_corrected_p_value():
+def test_the_verdict_needs_the_p_value_over_all_contrasts():
     one = exactly(0.76, 1.0, seed=1)
     table = with_differences(b=one, c=exactly(0.01, 1.0, seed=2))
     found = ask(table).contrast("b")
     assert found.p_value < 0.05 < found.p_holm < 0.1
-    assert (found.verdict, found.verdict_family) == (Verdict.HURTS, Verdict.INCONCLUSIVE)
+    assert (found.verdict, found.verdict_uncorrected) == (Verdict.INCONCLUSIVE, Verdict.HURTS)
+    assert found.ci.level == pytest.approx(0.975)
+    assert found.ci.low < 0 < found.ci.high
 
 
-def test_the_family_verdict_of_equivalence_is_corrected_too():
+def test_equivalence_of_several_arms_is_corrected_too():
     table = with_differences(b=exactly(0.0, 1.0, seed=1), c=exactly(0.0, 1.0, seed=2))
     found = ask(table, margin=0.65).contrasts[0]
     assert 0.025 < found.equivalence.p_value < 0.05
-    assert (found.verdict, found.verdict_family) == (Verdict.EQUIVALENT, Verdict.INCONCLUSIVE)
-    assert ask(table, margin=0.9).contrasts[0].verdict_family is Verdict.EQUIVALENT
+    assert (found.verdict, found.verdict_uncorrected) == (Verdict.INCONCLUSIVE, Verdict.EQUIVALENT)
+    assert found.equivalence.high == pytest.approx(-found.equivalence.low)
+    assert found.equivalence.high > 0.65
+    assert ask(table, margin=0.9).contrasts[0].verdict is Verdict.EQUIVALENT
+
+
+def test_the_interval_excludes_zero_exactly_where_a_difference_was_shown():
+    rng = np.random.default_rng(5)
+    for looks in (None, (6, 10)):
+        for _ in range(4):
+            arms = {f"x{i}": rng.normal(rng.choice([0, 1.0]), 1, 10) for i in range(4)}
+            for c in ask(with_differences(**arms), margin=0.8, looks=looks).contrasts:
+                differs = c.verdict in (Verdict.HELPS, Verdict.HURTS, Verdict.NEGLIGIBLE)
+                assert differs is (c.p_holm <= 0.05)
+                assert differs is (c.ci.low > 0 or c.ci.high < 0)
+
+
+def test_a_decided_contrast_hands_its_share_of_alpha_on():
+    """Alone at 0.025 each, 'c' (p = 0.03) is open; once 'b' is decided it is tested at 0.05."""
+    c = exactly(0.7715, 1.0, seed=2)
+    clear, unclear = exactly(9.0, 1.0, seed=1), exactly(0.01, 1.0, seed=1)
+    one = ask(with_differences(b=unclear, c=c)).contrast("c")
+    two = ask(with_differences(b=clear, c=c)).contrast("c")
+    assert 0.025 < one.p_value < 0.05
+    assert (one.verdict, one.ci.level) == (Verdict.INCONCLUSIVE, pytest.approx(0.975))
+    assert (two.verdict, two.ci.level) == (Verdict.HURTS, pytest.approx(0.95))

@@ -6,6 +6,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from harness.errors import HarnessError
 from harness.statistics import Verdict, analyse, boundaries, next_look
@@ -39,10 +40,18 @@ def test_equal_nominal_levels_are_pococks():
 
 def test_boundaries_for_many_observations_are_wang_and_tsiatis_printed_constant():
     """Two equal looks with known variance: C = 2.038 at shape 0.25 (Jennison & Turnbull 2000, table 2.9)."""
-    from scipy import stats
-
     final = boundaries((5000, 10_000))[-1]
     assert stats.norm.isf(final / 2) == pytest.approx(2.038, abs=0.01)
+
+
+def test_the_two_one_sided_boundary_spends_alpha_on_one_side():
+    """Close to the two-sided boundary of twice the level, which misses only studies that cross on both sides."""
+    one = boundaries(SCHEDULE, 0.05, sides=1)
+    two = boundaries(SCHEDULE, 0.1, sides=2)
+    assert one == pytest.approx([p / 2 for p in two], rel=0.02)
+    mean, sd = looks.draw_statistics(SCHEDULE, 100_000, 0.0, np.random.default_rng(3))
+    p = stats.t.sf(mean / sd * np.sqrt(SCHEDULE), np.array(SCHEDULE) - 1)
+    assert (p <= np.array(one)).any(axis=1).mean() == pytest.approx(0.05, abs=0.003)
 
 
 def test_one_look_spends_everything_at_once():
@@ -67,7 +76,7 @@ def test_what_is_no_schedule_is_refused(schedule):
 def test_the_sequential_p_at_the_boundary_is_alpha():
     for k, p in enumerate(boundaries(SCHEDULE)):
         earlier = [0.9] * k
-        assert looks.sequential_p(SCHEDULE, [*earlier, p]) == pytest.approx(0.05, abs=1e-3)
+        assert looks.sequential_p(SCHEDULE, [*earlier, p])[-1] == pytest.approx(0.05, abs=1e-3)
 
 
 def test_the_statistics_drawn_at_looks_have_the_right_distribution():
@@ -153,6 +162,27 @@ def test_arms_that_stopped_early_do_not_lose_pairs_to_later_blocks():
     found = analyse(rows, baseline="a", better="lower", scale="raw", margin=1.0, looks=SCHEDULE)
     assert (found.contrast("b").n, found.contrast("b").pairs_lost) == (6, 0)
     assert next_look(found) == (12, ("c",))
+
+
+def test_an_arm_that_waits_is_looked_at_again_when_another_is_decided():
+    """At the first look 'c' misses half of alpha; at the second, 'b' is decided and 'c' passes by its first look."""
+    rng = np.random.default_rng(0)
+
+    def exactly(mean, n):
+        d = rng.normal(0, 1, n)
+        return list((d - d.mean()) / d.std(ddof=1) + mean)
+
+    schedule = (10, 20)
+    first, second = boundaries(schedule, 0.025)[0], boundaries(schedule, 0.05)[0]
+    t = stats.t.isf((first + second) / 4, 9)
+    waiting = exactly(t / math.sqrt(10), 10) + exactly(-t / math.sqrt(10), 10)
+    late = exactly(0.0, 10) + exactly(4.0, 10)
+    rows = pd.concat([table(waiting, arm="c"), table(late, arm="b").query("arm == 'b'")])
+    early = analyse(rows[rows["unit"] < 10], baseline="a", better="lower", scale="raw", margin=None, looks=schedule)
+    assert not any(c.decided for c in early.contrasts)
+    both = analyse(rows, baseline="a", better="lower", scale="raw", margin=None, looks=schedule)
+    assert (both.contrast("b").verdict, both.contrast("b").look.number) == (Verdict.HURTS, 2)
+    assert (both.contrast("c").verdict, both.contrast("c").look.number) == (Verdict.HURTS, 1)
 
 
 def test_a_raw_percentage_margin_stays_the_same_over_looks():

@@ -11,8 +11,8 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import ttost_paired
 
 from harness.statistics import paired_tests as paired
+from harness.statistics.family import holm
 from harness.statistics.paired_blocks import PairedBlocks
-from harness.statistics.stopping import holm
 
 SLEEP_1 = np.array([0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0])
 SLEEP_2 = np.array([1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4])
@@ -136,8 +136,22 @@ def test_blocks_in_which_both_failed_are_ties_in_the_worst_rank_comparison():
     assert (found.better, found.worse) == (1, 0)
 
 
-def test_holm_leaves_out_what_was_not_tested():
-    assert holm([0.005, math.nan, 0.01, 0.03]) == pytest.approx([0.015, math.nan, 0.02, 0.03], nan_ok=True)
+@pytest.mark.parametrize("n", [1, 2, 7, 13])
+def test_the_exact_signed_rank_counts_all_flips_with_ties_too(n):
+    rng = np.random.default_rng(n)
+    for values in (rng.normal(size=n), rng.integers(1, 4, n) * rng.choice([-1, 1], n), np.ones(n)):
+        signed = np.sign(values) * stats.rankdata(np.abs(values))
+        assert paired.signed_rank(signed) == pytest.approx(paired.sign_flip(signed), abs=1e-12)
+
+
+def test_the_test_for_a_difference_is_guarded_by_failures_ranked_worst():
+    nan = math.nan
+    arm = np.array([1.0, 1.1, 0.9, 1.2, 1.05, nan, 1.0])
+    pairs = pairs_of(arm, np.full(7, 3.0), np.isnan(arm))
+    found = paired.difference_test(pairs, "lower")
+    assert paired.summarise(pairs).p < 0.001
+    assert found.p_value == paired.worst_ranked(pairs, "lower").p_value > 0.05
+    assert found.favours == "arm"
 
 
 def test_skewness_of_equal_differences_is_unknown():
@@ -146,7 +160,7 @@ def test_skewness_of_equal_differences_is_unknown():
 
 def test_holm_equals_statsmodels():
     p_values = np.random.default_rng(0).beta(0.3, 2, 40)
-    assert holm(list(p_values)) == pytest.approx(multipletests(p_values, method="holm")[1])
+    assert holm(p_values) == pytest.approx(multipletests(p_values, method="holm")[1])
 
 
 def test_random_flips_count_the_observed_one_so_that_p_is_never_zero():

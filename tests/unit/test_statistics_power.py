@@ -36,6 +36,14 @@ def test_detectable_differences_agree_with_the_table():
     assert found == pytest.approx([3.26, 2.13, 1.68, 1.44, 1.16, 1.00, 0.89, 0.78, 0.66, 0.53], abs=0.0056)
 
 
+def test_a_plan_of_several_contrasts_tests_each_at_its_share_of_alpha():
+    six = plan(blocks=8, sd=1.0, margin="1.0", scale="raw", contrasts=6)
+    assert six["contrasts"] == 6
+    assert six["detectable"] == pytest.approx(detectable(8, 1.0, alpha=0.05 / 6))
+    assert six["blocks_for_difference"] == blocks_needed(1.0, 1.0, alpha=0.05 / 6)
+    assert plan(blocks=8, sd=0.01, margin="1.0", scale="raw")["blocks_for_equivalence"] == 6
+
+
 def test_the_detectable_difference_is_detected_with_the_power_asked_for():
     assert planning.power_of_difference(7, detectable(7, 0.3, power=0.9), 0.3) == pytest.approx(0.9)
 
