@@ -28,6 +28,7 @@ from harness.statistics.contrasts import closed
 from harness.statistics.controls import Control
 from harness.study.design import Arm, arms, short_names
 from harness.study.study import BASELINE, Claim, Study
+from harness.verdicts.amended_plan import provisional
 from harness.verdicts.rows import failed_rows, identical_arms, values_by_step, values_of, whole_blocks
 
 if TYPE_CHECKING:
@@ -136,19 +137,13 @@ def judge_stored(results: Store | Path) -> tuple[Store, StudyVerdicts]:
     return store, judge(tables.frozen.study, tables, store.plan())
 
 
-def judge(
-    study: Study,
-    tables: Tables,
-    plan: Mapping[str, ArmPlan] | None = None,
-    provisional: Provisional | None = None,
-) -> StudyVerdicts:
+def judge(study: Study, tables: Tables, plan: Mapping[str, ArmPlan] | None = None) -> StudyVerdicts:
     """Judge a study's rows.
 
     Args:
         study: As it was frozen.
         tables: Its rows.
         plan: What preflight said of each arm.
-        provisional: What became of the error rate where the study was changed after rows were seen.
     """
     plan, trials, every = plan or {}, tables.trials, arms(study)
     trained = [arm for arm in every if _trained(study, arm, plan)]
@@ -156,10 +151,9 @@ def judge(
     blocks = study.design.most_blocks
     counted = trials[trials["status"] != LOST]  # the machine's failures are nobody's
     whole = whole_blocks(study, counted, {arm.name for arm in trained})
+    changed = provisional(tables.frozen)
     identical = identical_arms(tables, whole, study.measure.primary)
-    analyses = [
-        _analysis(study, whole, every, plan, metric, identical, provisional) for metric in study.measure.metrics
-    ]
+    analyses = [_analysis(study, whole, every, plan, metric, identical, changed) for metric in study.measure.metrics]
     effects = _effects(study, whole, every)
     primary, rest = analyses[0], [analysis for analysis in analyses[1:] if analysis is not None]
     if primary is not None:
@@ -244,7 +238,7 @@ def _analysis(
     plan: Mapping[str, ArmPlan],
     metric: str,
     identical: frozenset[str],
-    provisional: Provisional | None,
+    changed: Provisional | None,
 ) -> Analysis | None:
     """Return the contrasts of one metric, controls left out; None while there is nothing to compare."""
     compared = [arm.name for arm in every if arm.control is None]
@@ -272,7 +266,7 @@ def _analysis(
         costs=costs if primary else None,
         given=given,
         identical=identical,
-        provisional=provisional,
+        provisional=changed,
         where=f"study {study.study}",
     )
     order = [arm.name for arm in every]
