@@ -36,6 +36,13 @@ def slow(session: nox.Session) -> None:
 
 
 @nox.session
+def fuzz(session: nox.Session) -> None:
+    """10,000 inputs that nobody vouches for, 2,000 of each kind; another number of each: `nox -s fuzz -- 20000`."""
+    each = session.posargs[0] if session.posargs else "2000"
+    session.run("pytest", "-q", "tests/fuzz", "--timeout", "7200", env={"HARNESS_FUZZ": each})
+
+
+@nox.session
 def browser(session: nox.Session) -> None:
     """Pages in a real Chromium (apt-get install chromium)."""
     session.run("pytest", "-q", "-m", "browser", *session.posargs)

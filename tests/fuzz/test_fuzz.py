@@ -1,0 +1,222 @@
+"""Input that nobody vouches for, changed at random: an answer or one clear error, within a bound of time.
+
+`HARNESS_FUZZ` is the number of inputs of each kind (`nox -s fuzz` sets 2,000, 10,000 in all).
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import io
+import json
+import os
+import re
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from harness.errors import HarnessError
+from harness.image_files import decode
+from harness.metrics.feature_files import read_features
+from harness.statistics import compare
+from harness.study.design import arms
+from harness.study.reading import read_study
+
+INPUTS = int(os.environ.get("HARNESS_FUZZ", "100"))
+SECONDS = 5.0
+fuzzed = settings(max_examples=INPUTS, deadline=None, suppress_health_check=list(HealthCheck))
+OTHERS_WORDS = re.compile(r"Traceback|Input should|valid (?:dictionary|list|tuple)|pydantic|validation error")
+
+
+def answered(ask: Callable[[], object]) -> None:
+    """Ask, and require an answer or one bounded message of ours, in time."""
+    start = time.thread_time()
+    said = ""
+    try:
+        ask()
+    except HarnessError as error:
+        said = str(error)
+    assert time.thread_time() - start < SECONDS
+    assert len(said) < 20_000
+    assert not OTHERS_WORDS.search(said)
+
+
+STUDY: dict[str, Any] = {
+    "study": "x",
+    "data": {"kind": "glyphs", "targets": ["DejaVuSerif"], "image_size": 32},
+    "generator": {"kind": "unet", "channels": 8},
+    "discriminator": {"kind": "zi2zi", "blur": {"position": "none"}},
+    "training": {"steps": 20, "optimizer": {"lr": 2e-4, "betas": [0.5, 0.999]}},
+    "axes": {"discriminator.spectral_norm": ["none", "convs"], "training.batch_size": [8, 16]},
+    "baseline": {"training.batch_size": 8},
+    "design": {"kind": "one_factor", "blocks": {"looks": [6, 9]}, "controls": ["a/a"]},
+    "measure": {"at": ["50%", 20], "primary": "ssim", "margin": 0.02, "also": ["l1"]},
+    "claims": [{"id": "1", "quote": "q", "arm": "a", "expect": "helps"}],
+    "runner": {"retries": 1},
+}
+plain = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=12),
+    st.sampled_from(
+        ["none", "unet", "dcgan", "faces", "my.module:function", "10%", "1e-4", "", "inf", "../x", "\x1b[2J"]
+    ),
+)
+values = st.recursive(
+    plain,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6) | st.integers(), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def places(node: Any, place: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Return where the parts of plain data are."""
+    inner = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    return [place, *(found for key, value in inner for found in places(value, (*place, key)))]
+
+
+@st.composite
+def changed_studies(draw: st.DrawFn) -> Any:
+    """A sound study of which some parts are replaced, removed or added to."""
+    study: Any = copy.deepcopy(STUDY)
+    for _ in range(draw(st.integers(1, 3))):
+        *group, key = draw(st.sampled_from([place for place in places(study) if place]))
+        inside = functools.reduce(lambda node, part: node[part], group, study)
+        match draw(st.sampled_from(["replace", "remove", "add"])):
+            case "replace":
+                inside[key] = draw(values)
+            case "remove":
+                del inside[key]
+            case "add" if isinstance(inside, dict):
+                inside[draw(st.text(max_size=8))] = draw(values)
+    return study
+
+
+def read(text: str) -> object:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "study.yaml")
+        file.write_text(text, encoding="utf-8", errors="surrogatepass")
+        return arms(read_study(file))
+
+
+@fuzzed
+@given(changed_studies())
+def test_a_study_with_parts_of_another_kind_is_read_or_refused(study: Any) -> None:
+    answered(lambda: read(yaml.safe_dump(study, allow_unicode=True)))
+
+
+@fuzzed
+@given(st.data())
+def test_a_study_file_with_other_characters_is_read_or_refused(data: st.DataObject) -> None:
+    text = yaml.safe_dump(STUDY)
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(text)))
+        more = data.draw(st.text(max_size=5) | st.sampled_from(["&a ", "*a", "<<: *a", "!!int ", "? ", "[", "{", "- "]))
+        text = text[:at] + more + text[at + data.draw(st.integers(0, 3)) :]
+    answered(lambda: read(text))
+
+
+@fuzzed
+@given(st.data())
+def test_a_table_of_anything_is_compared_or_refused(data: st.DataObject) -> None:
+    cell = st.one_of(
+        st.floats(width=32).map(str),
+        st.integers(-3, 3).map(str),
+        st.sampled_from(["", "nan", "inf", "a", "b", "1e308", "true", '"', ",", "\x00"]),
+    )
+    header = data.draw(st.sampled_from(["unit,arm,value", "unit,a,b", "a,a,b", "", "unit,arm,value,value", "x"]))
+    width = header.count(",") + 1
+    rows = data.draw(st.lists(st.lists(cell, min_size=width, max_size=width + 1), max_size=12))
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "table.csv")
+        file.write_text("\n".join([header, *(",".join(row) for row in rows)]))
+        asked: dict[str, Any] = data.draw(
+            st.fixed_dictionaries(
+                {},
+                optional={
+                    "baseline": st.sampled_from(["a", "b", "c"]),
+                    "margin": st.sampled_from(["0.5", "5%", "-1", "x", "nan"]),
+                    "scale": st.sampled_from(["raw", "log", "x"]),
+                    "better": st.sampled_from(["lower", "higher", "x"]),
+                },
+            )
+        )
+        answered(lambda: json.dumps(compare(file, **asked), allow_nan=False))
+
+
+@functools.cache
+def sound_images() -> tuple[bytes, ...]:
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8))
+    made = []
+    for form, mode in (("PNG", "RGB"), ("PNG", "P"), ("JPEG", "RGB"), ("WEBP", "RGB"), ("BMP", "L"), ("TIFF", "RGB")):
+        stream = io.BytesIO()
+        picture.convert(mode).save(stream, form)
+        made.append(stream.getvalue())
+    for form in ("GIF", "PPM"):
+        stream = io.BytesIO()
+        picture.save(stream, form)
+        made.append(stream.getvalue())
+    return tuple(made)
+
+
+def damaged(data: st.DataObject, content: bytes) -> bytes:
+    """Return bytes of which some are others, gone, or there twice."""
+    changed = bytearray(content)
+    for _ in range(data.draw(st.integers(1, 6))):
+        at = data.draw(st.integers(0, max(0, min(len(changed) - 1, 400))))
+        changed[at : at + data.draw(st.integers(0, 4))] = data.draw(st.binary(max_size=4))
+    return bytes(changed[: data.draw(st.sampled_from([len(changed), len(changed) // 2]))])
+
+
+@fuzzed
+@given(st.data())
+def test_a_damaged_image_is_decoded_or_refused(data: st.DataObject) -> None:
+    content = damaged(data, data.draw(st.sampled_from(sound_images())))
+    answered(lambda: decode(content, "x.png", data.draw(st.sampled_from([None, 1, 3]))))
+
+
+@functools.cache
+def sound_features(suffix: str) -> bytes:
+    stream = io.BytesIO()
+    table = np.random.default_rng(0).normal(size=(8, 3))
+    if suffix == ".npy":
+        np.save(stream, table)
+    else:
+        np.savez_compressed(stream, features=table)
+        assert zipfile.is_zipfile(stream)
+    return stream.getvalue()
+
+
+@fuzzed
+@given(st.data())
+def test_a_damaged_file_of_features_is_read_or_refused(data: st.DataObject) -> None:
+    suffix = data.draw(st.sampled_from([".npy", ".npz"]))
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, f"features{suffix}")
+        file.write_bytes(damaged(data, sound_features(suffix)))
+        answered(lambda: read_features(file))
+
+
+def test_an_answer_that_is_late_or_not_ours_is_noticed() -> None:
+    def fails() -> None:
+        raise KeyError("x")
+
+    def others() -> None:
+        raise HarnessError("1 validation error for Study")
+
+    with pytest.raises(KeyError):
+        answered(fails)
+    with pytest.raises(AssertionError):
+        answered(others)
