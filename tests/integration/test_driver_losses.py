@@ -6,7 +6,7 @@ import dataclasses
 import os
 import signal
 import sys
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +123,21 @@ def test_lost_trials_are_computed_again_where_that_is_asked_for(tmp_path: Path) 
     assert "--retry: no status 'lots'; did you mean 'lost'?" in refused.stderr
 
 
+@pytest.fixture
+def signals_by_default() -> Iterator[None]:
+    """Tests that were started in the background, or by nohup, inherit signals that are ignored."""
+    handlers = {
+        signal.SIGTERM: signal.SIG_DFL,
+        signal.SIGHUP: signal.SIG_DFL,
+        signal.SIGINT: signal.default_int_handler,
+    }
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("signals_by_default")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_signals_that_end_a_command_end_it_with_its_rows_one_line_and_no_holder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
@@ -142,6 +157,21 @@ def test_signals_that_end_a_command_end_it_with_its_rows_one_line_and_no_holder(
     assert not (tmp_path / "load" / ".holder").exists()
     assert len(Store(tmp_path / "load").done()) == 2
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGHUP)) == handlers
+
+
+@pytest.mark.usefixtures("signals_by_default")
+def test_a_signal_that_the_parent_has_set_to_be_ignored_stays_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run_trial(task: TrialTask, **_: Any) -> Generator[Any, None, Any]:
+        yield from ()
+        os.kill(os.getpid(), signal.SIGHUP)
+        return dummy.rows(task)
+
+    monkeypatch.setattr(sys.modules["harness.trial.run"], "run_trial", run_trial)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    assert command(tmp_path, study()).returncode == 0
+    assert len(Store(tmp_path / "load").done()) == 6
 
 
 def test_a_trial_begun_again_is_said_with_its_reason(tmp_path: Path) -> None:
