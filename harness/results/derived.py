@@ -122,16 +122,3 @@ def with_derived(
     derivations = [d for d in (metric_named(name).derivation for name in names) if d is not None]
     new = {d.name: derived_values(trials, measurements, signals, d) for d in derivations if len(trials)}
     return trials.assign(**new) if new else trials
-
-
-def with_derived_values(rows: TrialRows, names: Sequence[str]) -> dict[str, Any]:
-    """Return a trial's row with its derived measures of these names."""
-    import pandas as pd
-
-    table = with_derived(
-        pd.DataFrame([rows.trial]),
-        lambda: pd.DataFrame(rows.measurements, columns=["trial_id", "step", "metric", "value"]),
-        lambda: pd.DataFrame(rows.signals).assign(trial_id=rows.trial["trial_id"]),
-        names,
-    )
-    return {**rows.trial, **{name: table[name].iloc[0] for name in names if name in table and name not in rows.trial}}

@@ -89,8 +89,8 @@ def test_on_a_cluster_each_trial_pays_for_itself_alone(tmp_path: Path, cluster: 
         "sleep": "timeout",
         "raise": "failed",
         "allocate": "oom",
-        "exit": "killed",
-        "kill-always": "killed",
+        "exit": "lost",
+        "kill-always": "lost",
     }
     with pytest.raises(HarnessError, match=r"a trial takes 1 CPUs and 1 GPUs; the largest node .* has 1 and 0"):
         list(tiny.events(RayCluster(cluster.address, 1, 1, None), [], tiny.place(tmp_path)))

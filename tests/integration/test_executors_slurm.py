@@ -94,7 +94,7 @@ def test_each_job_pays_for_itself_alone(tmp_path: Path, cluster: str) -> None:
     ]
     found = {e.task.levels["generator.options.does"]: e.status if isinstance(e, Lost) else "rows" for e in outcomes}
     assert len(outcomes) == len(does)
-    assert found == {"nothing": "rows", "sleep": "timeout", "raise": "failed", "exit": "killed"}
+    assert found == {"nothing": "rows", "sleep": "timeout", "raise": "failed", "exit": "lost"}
 
 
 @pytest.mark.slow

@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from harness.errors import HarnessError, StudyError
 from harness.metrics.catalogue import METRICS, metric_named
 from harness.metrics.derived import COLUMNS, SIGNALS
-from harness.results.derived import derived_values, with_derived, with_derived_values
-from harness.results.schema import TrialRows
+from harness.results.derived import derived_values, with_derived
 from harness.results.store import Store
 from harness.study.reading import read_study
 from harness.study.study import Study
@@ -214,21 +213,6 @@ def test_stored_trials_are_judged_by_measures_they_were_not_run_for(tmp_path: Pa
     )
     verdicts = judge(study, plain)
     assert {a.metric for a in verdicts.others} <= set(names)
-
-
-def test_a_row_by_itself_has_the_same_measures_as_in_its_table() -> None:
-    plain = Store.at(STORED).tables()
-    names = ["oscillation_d@last 50%", "area(ssim)", "failures"]
-    table = with_derived(plain.trials, lambda: plain.measurements, lambda: plain.signals, names)
-    trial = table.iloc[0]
-    mine = [frame[frame["trial_id"] == trial["trial_id"]] for frame in (plain.measurements, plain.signals)]
-    rows = TrialRows(
-        plain.trials.iloc[0].to_dict(),
-        tuple(mine[0].to_dict("records")),
-        tuple(mine[1].drop(columns="trial_id").to_dict("records")),
-    )
-    alone = with_derived_values(rows, names)
-    assert [alone[name] for name in names] == [trial[name] for name in names]
 
 
 def test_the_page_names_every_signal_and_column() -> None:
