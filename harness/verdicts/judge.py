@@ -29,7 +29,14 @@ from harness.statistics.controls import Control
 from harness.study.design import Arm, arms, short_names
 from harness.study.study import BASELINE, Claim, Study
 from harness.verdicts.amended_plan import provisional
-from harness.verdicts.rows import failed_rows, identical_arms, values_by_step, values_of, whole_blocks
+from harness.verdicts.rows import (
+    failed_rows,
+    identical_arms,
+    of_other_studies,
+    values_by_step,
+    values_of,
+    whole_blocks,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -145,7 +152,8 @@ def judge(study: Study, tables: Tables, plan: Mapping[str, ArmPlan] | None = Non
         tables: Its rows.
         plan: What preflight said of each arm.
     """
-    plan, trials, every = plan or {}, tables.trials, arms(study)
+    plan, every, others_rows = plan or {}, arms(study), of_other_studies(tables)
+    trials = tables.trials[~others_rows]
     trained = [arm for arm in every if _trained(study, arm, plan)]
     summaries = tuple(_summary(arm, trials, plan, study.measure.metrics) for arm in every)
     blocks = study.design.most_blocks
@@ -173,7 +181,7 @@ def judge(study: Study, tables: Tables, plan: Mapping[str, ArmPlan] | None = Non
         effects=effects,
         controls=_controls(study, tables, every),
         claims=tuple(_settle(study, claim, by_metric) for claim in study.claims),
-        notes=_notes(study, trials),
+        notes=(*_strangers(tables.trials[others_rows]), *_notes(study, trials)),
         history=tables.frozen.history,
         tables=tables,
     )
@@ -334,6 +342,17 @@ def _settle(study: Study, claim: Claim, analyses: Mapping[str, Analysis]) -> Set
     dead = contrast.verdict is Verdict.INVALID and contrast.look.rule != "given"
     outcome = "not settled" if dead else settle(claim.expect, contrast.verdict)
     return SettledClaim(claim, metric, contrast.verdict, outcome)
+
+
+def _strangers(trials: pd.DataFrame) -> tuple[str, ...]:
+    """Return a sentence on the rows that are left out because they are another study's."""
+    if not len(trials):
+        return ()
+    digests = ", ".join(f"{count} of {digest}" for digest, count in trials["study_hash"].value_counts().items())
+    return (
+        f"{len(trials)} trials were computed under other settings (digests: {digests}) and are not judged; "
+        "run every shard with the same study file and the same --set.",
+    )
 
 
 def _notes(study: Study, trials: pd.DataFrame) -> tuple[str, ...]:

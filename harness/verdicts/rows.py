@@ -13,6 +13,15 @@ if TYPE_CHECKING:
     from harness.results.store import Tables
 
 
+def of_other_studies(tables: Tables) -> pd.Series[bool]:
+    """Return which trials were computed under settings that are not this study's: their rows are not judged.
+
+    Copying folders together can bring them in; a study's own rows carry one of the digests that it has had.
+    """
+    trials, frozen = tables.trials, tables.frozen
+    return ~trials["study_hash"].isin(frozen.hashes) | (trials["study"] != frozen.study.study)
+
+
 def failed_rows(trials: pd.DataFrame) -> pd.Series[bool]:
     """Return which trials count as failures: all that are not complete, a collapsed one too.
 
