@@ -297,21 +297,21 @@ def test_one_slow_request_does_not_hold_up_the_others(store: Store) -> None:
         assert answer(connection, "GET", STUDY)[0] == 200
 
 
+def shown(mirror: Mirror) -> int:
+    """Count as a page does, which sees nothing in the moment in which the mirror is made anew."""
+    try:
+        return len(mirrored(mirror))
+    except KeyError:
+        return 0
+
+
 def test_the_mirror_is_kept_in_step_while_a_driver_writes_and_somebody_watches(tmp_path: Path) -> None:
     store = fill(tmp_path, ASKED, blocks=1)
     mirror, said = Mirror(ASKED, store), list[str]()
-
-    def shown() -> int:
-        """Read as a page does, which sees nothing in the moment in which the mirror is made anew."""
-        try:
-            return len(mirrored(mirror))
-        except KeyError:
-            return 0
-
     with store.held(), mirror.followed(said.append, every=0.01):
-        wait_until(lambda: said or shown() == 2)
+        wait_until(lambda: said or shown(mirror) == 2)
         fill(tmp_path, ASKED, blocks=3)
-        wait_until(lambda: said or shown() == 6)
+        wait_until(lambda: said or shown(mirror) == 6)
         with mirror.followed(said.append):  # a second dashboard only shows
             pass
     assert said == []
@@ -348,7 +348,7 @@ def test_a_mirror_that_cannot_be_written_is_one_line_and_is_shown_as_soon_as_it_
     with mirror.followed(said.append, every=0.01):
         wait_until(lambda: said)
         monkeypatch.setattr(Mirror, "sync", sync)
-        wait_until(lambda: mirror.journal.exists() and len(mirrored(mirror)) == 6)
+        wait_until(lambda: mirror.journal.exists() and shown(mirror) == 6)
     assert len(said) == 1
     assert "No space left on device" in said[0]
     assert "the rows are safe" in said[0]
