@@ -5,7 +5,7 @@ What stands in `__all__` is the public API; everything heavy is imported when it
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from harness.provenance import VERSION
 
@@ -151,6 +151,8 @@ def compare(
     looks: str | Sequence[int] | None = None,
     failed: str | None = None,
     factors: str | Sequence[str] = (),
+    positive_control: str | None = None,
+    expect: Literal["worse", "better", "differs"] = "worse",
 ) -> dict[str, Any]:
     """Return the document of ``compare --json``: the statistics of a study on any table of unit, arm and value.
 
@@ -166,6 +168,8 @@ def compare(
         looks: Schedule of looks, in blocks.
         failed: Column that says which trials failed; without it an empty value is a failure.
         factors: Factor columns of a factorial table.
+        positive_control: An arm known to differ; unless it is told apart as expected nothing is called equivalent.
+        expect: How that arm must differ.
 
     Raises:
         HarnessError: A column is missing, or the table cannot be compared.
@@ -191,6 +195,8 @@ def compare(
         looks=looks,
         failed=failed,
         factors=factors,
+        positive_control=positive_control,
+        expect=expect,
     )
 
 

@@ -254,6 +254,10 @@ def compare(
     looks: Annotated[str | None, typer.Option(help="Schedule of looks: 6,9,12.")] = None,
     failed: Annotated[str | None, typer.Option(help="Column that says which trials failed.")] = None,
     factors: Annotated[str | None, typer.Option(help="Factor columns of a factorial table: A,B,C.")] = None,
+    positive_control: Annotated[
+        str | None, typer.Option(help="An arm known to differ; unless it is told apart nothing is called equivalent.")
+    ] = None,
+    expect: Annotated[str, typer.Option(help="How that arm must differ: worse, better, or differs.")] = "worse",
     as_json: Json = False,
 ) -> None:
     """The same statistics on any table of unit, arm and value."""
@@ -272,6 +276,8 @@ def compare(
         looks=looks,
         failed=failed,
         factors=factors or (),
+        positive_control=positive_control,
+        expect=expect,  # type: ignore[arg-type]
     )
     _console(as_json=as_json).print(render(document), markup=False, highlight=False)
     if as_json:

@@ -18,8 +18,7 @@ from harness.metrics.catalogue import metric_named, missing_extra
 from harness.provenance import environment, package_versions, sources_digest
 from harness.results.schema import LOST, ArmPlan, TrialRows
 from harness.results.store import Store
-from harness.statistics import next_look
-from harness.study.design import Arm, Trial, arms, own_code, trials
+from harness.study.design import Arm, Trial, arms, own_code, trains_no_op, trials
 from harness.study.settings import DataSettings
 from harness.study.study import BASELINE, Study
 from harness.trial.task import TrialTask
@@ -234,7 +233,7 @@ class Driver:
 
     def _worth(self, arm: Arm) -> bool:
         plan = self.plans.get(arm.name)
-        return plan is None or plan.trained(train_no_ops=self.study.train_no_ops or arm.control is not None)
+        return plan is None or plan.trained(train_no_ops=trains_no_op(self.study, arm))
 
     def _open_arms(self) -> tuple[Arm, ...]:
         """Return the arms that the next look needs: all before the first look, then the baseline and what is open."""
@@ -245,14 +244,8 @@ class Driver:
         findings = self.findings()
         if findings.primary is None:
             return trained
-        if self.study.design.kind != "one_factor":
-            # An effect takes every arm of a block, so all go on until the last main effect is decided.
-            effects = findings.effects
-            return () if effects is not None and effects.decided else trained
-        _, open_arms = next_look(findings.primary)
-        if not open_arms:
-            return ()
-        return tuple(arm for arm in trained if arm.name == BASELINE or arm.name in open_arms)
+        needed = {*findings.open_arms, *findings.open_controls}
+        return tuple(arm for arm in trained if arm.name in needed or (arm.name == BASELINE and needed))
 
     def _place(self) -> Place:
         """Return where trials keep what they need."""
@@ -306,7 +299,9 @@ class Driver:
         self.watch(Stored(task, rows))
 
     def _task(self, trial: Trial) -> TrialTask:
-        arm = trial.arm
+        arm, measure = trial.arm, self.study.measure
+        if arm.control is not None and arm.control != "one-ulp":
+            measure = measure.at_the_horizon(arm.settings.training.steps)
         return TrialTask(
             trial_id=trial.trial_id,
             study=self.study.study,
@@ -318,7 +313,7 @@ class Driver:
             baseline_streams=self.arms[0].streams(trial.block),
             settings=arm.settings,
             baseline=self.arms[0].settings,
-            measure=self.study.measure,
+            measure=measure,
             control=arm.control,
         )
 

@@ -71,8 +71,8 @@ def fill(
             continue
         status = (statuses or {}).get((trial.arm.name, trial.block), "complete")
         measured = status in ("complete", "collapsed")
-        # Controls repeat the baseline; the others differ from it by a factor, and a little by block.
-        arm = "baseline" if trial.arm.control else trial.arm.name
+        # Controls without a mean of their own repeat the baseline; others differ by a factor, and a little by block.
+        arm = "baseline" if trial.arm.control and trial.arm.name not in fids else trial.arm.name
         block_effect = np.sin(trial.block + 1.0)
         own_noise = 0.01 * np.sin(7.0 * trial.block + len(arm)) if arm != "baseline" else 0.0
         level = np.log(fids.get(arm, 60.0)) + 0.1 * block_effect + own_noise

@@ -24,7 +24,7 @@ def note(findings: StudyVerdicts) -> str:
     progress = f"{findings.trials_done} of {findings.trials_planned} trials done"
     lines = [f"# {_cell(study.question or study.study)}", ""]
     if not findings.sound:
-        lines += ["**A control failed: do not trust these verdicts before you know why.**", ""]
+        lines += ["**A negative control was told apart: do not trust these verdicts before you know why.**", ""]
     lines += [f"{progress}. {_cell(metric.name)} ({metric.unit}), {metric.better} is better."]
     if analysis is None:
         lines += ["", "No verdict yet: there are not two arms to compare."]

@@ -12,7 +12,7 @@ from harness.models.cost import NetworkCost
 from harness.preflight.small_networks import Shape
 from harness.preflight.step_timing import StepTiming
 from harness.results.schema import ArmPlan
-from harness.study.design import Arm
+from harness.study.design import Arm, trains_no_op
 from harness.study.study import Study
 
 
@@ -45,7 +45,7 @@ def plan_of(study: Study, findings: ArmFindings) -> ArmPlan:
         "same-function-class": findings.same_class,
         "confounded": findings.confounded,
     }
-    if study.train_no_ops or findings.arm.control is not None:
+    if trains_no_op(study, findings.arm):
         by_strength = {"invalid": findings.invalid, "too-costly": findings.too_costly, **by_strength}
     reasons = {proof: reason for proof, reason in by_strength.items() if reason is not None}
     strongest = next(iter(reasons), None)
@@ -70,4 +70,4 @@ _SIZES = tuple(field.name for field in dataclasses.fields(NetworkCost))
 
 def trained(study: Study, findings: ArmFindings) -> bool:
     """Return whether the study will train an arm."""
-    return plan_of(study, findings).trained(train_no_ops=study.train_no_ops or findings.arm.control is not None)
+    return plan_of(study, findings).trained(train_no_ops=trains_no_op(study, findings.arm))

@@ -15,7 +15,7 @@ from harness.statistics import Margin
 from harness.statistics.number_format import aligned, rough_duration
 from harness.statistics.power import pilot_sd
 from harness.statistics.power import plan as power_plan
-from harness.study.design import aliases, arms, own_code, trials
+from harness.study.design import aliases, arms, own_code, trains_no_op, trials
 from harness.study.study import BASELINE, Study
 from harness.verdicts.rows import failed_rows, values_of
 
@@ -53,8 +53,7 @@ def plan_document(study: Study, *, results: str | Path, workers: int, build: boo
     trained = [
         arm
         for arm in every
-        if (plan := plans.get(arm.name)) is None
-        or plan.trained(train_no_ops=study.train_no_ops or arm.control is not None)
+        if (plan := plans.get(arm.name)) is None or plan.trained(train_no_ops=trains_no_op(study, arm))
     ]
     return {
         "study": study.study,

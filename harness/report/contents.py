@@ -30,6 +30,7 @@ def sentences(findings: StudyVerdicts) -> Sentences | None:
 Section = Table | Figure | Samples | Sentences
 
 CONTENTS: tuple[Callable[[StudyVerdicts], Section | None], ...] = (
+    verdict_tables.control_table,
     verdict_tables.contrast_table,
     verdict_tables.effect_table,
     sentences,
@@ -43,7 +44,6 @@ CONTENTS: tuple[Callable[[StudyVerdicts], Section | None], ...] = (
     trial_tables.arm_table,
     trial_tables.failure_table,
     verdict_tables.trust_table,
-    verdict_tables.control_table,
     verdict_tables.exploratory_table,
     trial_tables.floor_table,
     trial_tables.provenance_table,

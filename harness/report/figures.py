@@ -24,6 +24,7 @@ COLOURS = {
     "hurts": "#d6453d",
     "equivalent": "#3b82c4",
     "negligible": "#2a9d9d",
+    "not sensitive": "#d98324",
     "inconclusive": "#8a8f98",
     "no-op": "#8a8f98",
     "invalid": "#8a8f98",

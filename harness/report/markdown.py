@@ -18,7 +18,7 @@ def markdown(findings: StudyVerdicts, sections: Sequence[Section], folder: Path)
     """Return the report; pictures and figures are addressed as seen from a folder."""
     parts = [f"# {escaped(findings.study.question or findings.study.study)}"]
     if not findings.sound:
-        parts.append("**A CONTROL FAILED: do not trust the verdicts below before you know why.**")
+        parts.append("**A NEGATIVE CONTROL WAS TOLD APART: do not trust the verdicts below before you know why.**")
     parts.append(f"**{escaped(headline(findings))}**")
     parts.append(f"{findings.trials_done} of {findings.trials_planned} trials done.")
     parts += [f"> {escaped(note)}" for note in findings.notes]

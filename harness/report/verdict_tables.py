@@ -9,7 +9,8 @@ from harness.report.table import NONE, Column, Table, joined, p_cell, ratio, sha
 from harness.statistics import Analysis, Contrast, Factorial, Margin, Verdict
 from harness.statistics.controls import Control
 from harness.statistics.number_format import change, p_text, span
-from harness.statistics.sentences import effect_rows, effect_sentences, provisional_text, sentence
+from harness.statistics.sentences import effect_rows, effect_sentences, provisional_text, sensitivity_text, sentence
+from harness.statistics.verdict_rule import Scale
 from harness.verdicts.judge import SettledClaim, StudyVerdicts
 
 AnalysedContrast = tuple[Analysis, Contrast]
@@ -19,6 +20,11 @@ MEANINGS: tuple[tuple[Verdict, str], ...] = (
     (Verdict.HURTS, "worse: a difference was shown, and not that it is smaller than the margin"),
     (Verdict.EQUIVALENT, "the difference was shown to be smaller than the margin: it does not matter"),
     (Verdict.NEGLIGIBLE, "there is a difference, and it was shown to be smaller than the margin"),
+    (
+        Verdict.NOT_SENSITIVE,
+        "no difference that matters was seen, but this experiment was not shown to tell: its positive control, an arm "
+        "known to differ, was not told apart as expected, or it has none",
+    ),
     (Verdict.INCONCLUSIVE, "too few blocks to tell; this is not evidence that there is no difference"),
     (Verdict.NO_OP, "changes nothing at all: proved, or everything that was measured is equal to the last bit"),
     (Verdict.INVALID, "cannot be built, or every trial of arm and baseline failed"),
@@ -43,7 +49,18 @@ def headline(findings: StudyVerdicts) -> str:
         compared = f"{len(analysis.contrasts)} arms compared with '{analysis.baseline}' in {analysis.metric}"
         lead = f"Of {compared}: {'; '.join(parts)}."
     provisional = [] if analysis.provisional is None else [provisional_text(analysis.provisional)]
-    return " ".join([*provisional, lead, *findings.disagreements()])
+    return " ".join([*provisional, lead, *_could_tell(findings, lead), *findings.disagreements()])
+
+
+def _could_tell(findings: StudyVerdicts, lead: str) -> list[str]:
+    """Return a sentence on the positive control where it was not told apart as expected, unless the lead has it."""
+    analysis = findings.primary
+    if analysis is None or analysis.sensitivity is None or analysis.sensitivity.shown:
+        return []
+    declared = findings.study.controls.positive is not None
+    rests_on_it = any(c.verdict is Verdict.NOT_SENSITIVE for c in (*findings.contrasts, *findings.main_effects))
+    said = analysis.sensitivity.reason in lead
+    return [sensitivity_text(analysis.sensitivity)] if (declared or rests_on_it) and not said else []
 
 
 def in_words(findings: StudyVerdicts) -> list[str]:
@@ -301,7 +318,8 @@ def claim_table(findings: StudyVerdicts) -> Table | None:
     return table(
         "claims",
         "Statements that were put to the test",
-        "A verdict supports a statement, contradicts it, or leaves it not settled; inconclusive settles nothing.",
+        "A verdict supports a statement, contradicts it, or leaves it not settled; inconclusive settles nothing. "
+        "Untested: the experiment was not shown to tell.",
         columns,
         findings.claims,
     )
@@ -309,11 +327,13 @@ def claim_table(findings: StudyVerdicts) -> Table | None:
 
 def control_table(findings: StudyVerdicts) -> Table | None:
     """Return what each control found; None where the study has none."""
-    said = {True: "passed", False: "FAILED", None: "too few blocks"}
     columns: tuple[Column[Control], ...] = (
         Column("control", lambda c: c.kind, words=True),
         Column("arm", lambda c: c.arm, words=True),
-        Column("outcome", lambda c: said[c.passed], words=True, marked=True),
+        Column("outcome", lambda c: c.outcome, words=True, marked=True),
+        Column("change", lambda c: NONE if c.ci is None else change(c.estimate, _scale(findings))),
+        Column("interval", lambda c: NONE if c.ci is None else span(c.ci.low, c.ci.high, _scale(findings))),
+        Column("pairs", lambda c: f"{c.blocks}"),
         Column("p", lambda c: p_cell(c.p_value), optional=True),
         Column("floor", lambda c: short(c.floor), optional=True),
         Column("forgotten", _forgotten, words=True, optional=True),
@@ -322,11 +342,17 @@ def control_table(findings: StudyVerdicts) -> Table | None:
     return table(
         "controls",
         "Controls: arms whose answer is known",
+        f"By {findings.study.measure.primary}, each by a test of its own over the same looks; no part of the contrasts "
+        "below. A positive control must be told apart, else nothing is called equivalent. A negative one must not. "
         "Floor: half-width of the interval of a difference that must be none, on the scale of the analysis; what this "
         "study cannot see below. Forgotten: difference as a share of that of two unmatched trainings, by step.",
         columns,
         findings.controls,
     )
+
+
+def _scale(findings: StudyVerdicts) -> Scale:
+    return metric_named(findings.study.measure.primary).scale
 
 
 def _forgotten(control: Control) -> str:

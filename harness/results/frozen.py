@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from harness.errors import StoreError
 from harness.study.changes import Change, after_the_fact, changes, refused
+from harness.study.controls import of_names
 from harness.study.settings import TrialSettings
 from harness.study.study import Study
 
@@ -133,7 +134,25 @@ def _from_format_0(document: Mapping[str, Any]) -> dict[str, Any]:
     return {"study": document, "planned": document, "hashes": [digest], "history": []}
 
 
-MIGRATIONS: tuple[Callable[[Mapping[str, Any]], dict[str, Any]], ...] = (_from_format_0,)
+def _from_format_1(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Controls were names in `design.controls`."""
+
+    def renamed(study: Mapping[str, Any]) -> dict[str, Any]:
+        design = dict(study.get("design", {}))
+        names = design.pop("controls", None)
+        return {**study, "design": design, **({} if names is None else {"controls": of_names(names)})}
+
+    def change(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+        if entry["setting"] != "design.controls":
+            return entry
+        return {"setting": "controls", **{side: of_names(entry[side]) for side in ("was", "now")}}
+
+    history = [{**entry, "changes": [change(c) for c in entry["changes"]]} for entry in document["history"]]
+    studies = {name: renamed(document[name]) for name in ("study", "planned")}
+    return {**document, **studies, "history": history}
+
+
+MIGRATIONS: tuple[Callable[[Mapping[str, Any]], dict[str, Any]], ...] = (_from_format_0, _from_format_1)
 """From each earlier format to the next."""
 FORMAT = len(MIGRATIONS)
 """Of `study.json`; raised, with a migration, whenever what is written could not be read as it stands."""

@@ -117,7 +117,7 @@ class Spread:
 
 
 @dataclass(frozen=True, slots=True)
-class Sensitivity:
+class Robustness:
     """Whether the t test and the exact sign flip come to the same answer."""
 
     skewness: float | None
@@ -164,6 +164,15 @@ class Provisional:
     reason: str
     error_rate: float | None
     """Of a false "helps" or "hurts" over all contrasts and all plans so far; null where nobody can know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sensitivity:
+    """Whether the positive control was told apart by one metric (assay sensitivity, ICH E10)."""
+
+    shown: bool
+    reason: str
+    """What the positive control came to, as a clause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +231,7 @@ class Contrast:
     failures: Failures
     worst_rank: WorstRank
     spread: Spread
-    sensitivity: Sensitivity
+    robustness: Robustness
     look: Look
     stage_wise: StageWise | None
     """Where a schedule stopped; null without one, and while the contrast is open."""
@@ -251,6 +260,8 @@ class Analysis:
     looks: tuple[int, ...] | None
     nominal_p: tuple[float, ...] | None
     contrasts: tuple[Contrast, ...]
+    sensitivity: Sensitivity | None = None
+    """None where nobody asked whether the experiment could have told."""
     provisional: Provisional | None = None
     notes: tuple[str, ...] = field(default=())
 

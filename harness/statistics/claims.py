@@ -9,7 +9,7 @@ from typing import Literal
 from harness.errors import DataError, did_you_mean
 from harness.statistics.verdict_rule import Verdict
 
-Settled = Literal["supported", "contradicted", "not settled"]
+Settled = Literal["supported", "contradicted", "not settled", "untested"]
 
 HELPS, HURTS, EQUAL, SMALL, OPEN, NOTHING, INVALID = (
     Verdict.HELPS,
@@ -37,13 +37,16 @@ EXPECTATIONS: Mapping[str, tuple[frozenset[Verdict], frozenset[Verdict]]] = Mapp
 """What a statement expects -> verdicts that support it, verdicts that contradict it; any other leaves it unsettled.
 
 A difference below the margin written down in advance is no difference that matters: *equivalent* and *negligible* both
-contradict "it helps" and support "no difference". *Inconclusive* settles nothing, except that the arm can be built. An
-arm that cannot be built (*invalid*) settles no statement about its quality.
+contradict "it helps" and support "no difference". *Inconclusive* settles nothing, except that the arm can be built, and
+*not sensitive* leaves a statement untested, with the same exception. An arm that cannot be built (*invalid*) settles no
+statement about its quality.
 """
 
 
 def settle(expected: str, verdict: Verdict) -> Settled:
-    """Return whether a verdict supports a statement, contradicts it, or leaves it unsettled, by `EXPECTATIONS`.
+    """Return whether a verdict supports a statement, contradicts it, or leaves it open, by `EXPECTATIONS`.
+
+    It leaves it untested where the experiment could not have told, and not settled for any other reason.
 
     Args:
         expected: ``helps``, ``hurts``, ``difference``, ``no difference``, ``not worse``, ``not better``, ``no-op``
@@ -62,4 +65,6 @@ def settle(expected: str, verdict: Verdict) -> Settled:
     supports, contradicts = EXPECTATIONS[expected]
     if verdict in supports:
         return "supported"
-    return "contradicted" if verdict in contradicts else "not settled"
+    if verdict in contradicts:
+        return "contradicted"
+    return "untested" if verdict is Verdict.NOT_SENSITIVE else "not settled"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -12,8 +12,10 @@ import pandas as pd
 from harness.errors import DataError, did_you_mean
 from harness.statistics.analysis import plain
 from harness.statistics.contrasts import analyse
+from harness.statistics.controls import Control, Expectation, positive
 from harness.statistics.factorial import factorial
 from harness.statistics.paired_blocks import label, numbers
+from harness.statistics.sensitivity import gated, gated_effects, sensitivity_of
 from harness.statistics.verdict_rule import Better, Margin, Scale
 
 UNIT_NAMES = ("unit", "block", "seed")
@@ -84,6 +86,8 @@ def compare(
     failed: str | None = None,
     factors: str | Sequence[str] = (),
     costs: Sequence[str] = (),
+    positive_control: str | None = None,
+    expect: Expectation = "worse",
     alpha: float = 0.05,
 ) -> dict[str, Any]:
     """Return the document of ``compare --json`` for a table: its `contrasts`, its `effects`, or both.
@@ -108,6 +112,9 @@ def compare(
         failed: Column that says which trials failed; without it an empty value is a failure.
         factors: Columns of a factorial table, ``"A,B,C"`` or names.
         costs: Columns shown beside quality, as the median over an arm's trials.
+        positive_control: An arm that is known to differ from the baseline. It is judged by itself, and unless it is
+            told apart as expected nothing is called equivalent, but *not sensitive*.
+        expect: How it must differ: ``worse``, ``better``, or ``differs`` for either.
         alpha: Error rate of each contrast.
 
     Raises:
@@ -120,6 +127,9 @@ def compare(
     names = [part.strip() for part in factors.split(",")] if isinstance(factors, str) else list(factors)
     names = [factor for factor in names if factor]
     document: dict[str, Any] = {"table": name}
+    told = sensitivity_of(None)
+    if positive_control is not None and baseline is None:
+        raise DataError(f"{where}: a positive control is compared with the baseline; name that too")
     if baseline is None and not names:
         raise DataError(f"{where}: no baseline; name the arm that others are compared with, or the factors of a design")
     if baseline is not None:
@@ -135,22 +145,30 @@ def compare(
         else:
             rows = _long(table, unit=unit, arm=arm or "arm", value=value or "value", failed=failed, where=where)
             metric = value or "value"
+        judged: Any = {
+            "baseline": baseline,
+            "better": better,
+            "scale": scale,
+            "margin": margin,
+            "looks": parse_looks(looks),
+            "alpha": alpha,
+            "metric": metric,
+        }
+        control = None
+        if positive_control is not None:
+            control, rows = _apart(rows, label(positive_control), expect, judged, where)
+        told = sensitivity_of(control)
         analysis = analyse(
             rows,
-            baseline=baseline,
-            better=better,
-            scale=scale,
-            margin=margin,
-            looks=parse_looks(looks),
-            alpha=alpha,
-            metric=metric,
+            **judged,
             costs={name: _medians(table, arm or "arm", name, where) for name in costs},
             where=where,
         )
-        document |= analysis.to_dict()
+        document |= gated(analysis, told).to_dict()
+        document["controls"] = [] if control is None else [control.to_dict()]
     effects = None
     if names:
-        effects = factorial(
+        found = factorial(
             table,
             factors=names,
             unit=unit,
@@ -161,14 +179,29 @@ def compare(
             margin=margin,
             alpha=alpha,
             where=where,
-        ).to_dict()
+        )
+        effects = gated_effects(found, told).to_dict()
         if baseline is None:
             shared = ("metric", "scale", "alpha", "margin", "blocks", "notes")
             document |= {key: effects[key] for key in shared}
             document |= {"better": better, "baseline": None, "looks": None, "family": "primary", "contrasts": []}
+            document |= {"sensitivity": plain(told), "controls": []}
     document["effects"] = [] if effects is None else effects.pop("effects")
     document["factorial"] = effects
     return document
+
+
+def _apart(
+    rows: pd.DataFrame, arm: str, expect: Expectation, judged: Mapping[str, Any], where: str
+) -> tuple[Control, pd.DataFrame]:
+    """Return what a positive control came to, and the rows of the other arms."""
+    named = rows["arm"].map(label)
+    if arm not in set(named) or arm == judged["baseline"]:
+        others = [name for name in named.unique() if name != judged["baseline"]]
+        raise DataError(f"{where}: no arm '{arm}' to be the positive control{did_you_mean(arm, others)}")
+    if expect not in get_args(Expectation):
+        raise DataError(f"expect: '{expect}' found{did_you_mean(str(expect), get_args(Expectation))}")
+    return positive(rows.assign(arm=named), arm=arm, expect=expect, **judged), rows[named != arm]
 
 
 def _are_columns(arm: str | None, table: pd.DataFrame) -> bool:

@@ -24,7 +24,7 @@ from harness.statistics.analysis import (
     Interval,
     Look,
     Provisional,
-    Sensitivity,
+    Robustness,
     Spread,
     WorstRank,
     known,
@@ -214,7 +214,7 @@ def _contrast(
         spread=Spread(
             known(sd_arm), known(sd_baseline), known(sd_arm / sd_baseline) if sd_baseline else None, known(p_spread)
         ),
-        sensitivity=Sensitivity(known(skew), len(d) >= 6 and abs(skew) > 1, _agree(decision, p_flip)),
+        robustness=Robustness(known(skew), len(d) >= 6 and abs(skew) > 1, _agree(decision, p_flip)),
         look=decision.look,
         stage_wise=None
         if rules.looks is None or decision.stopped is None

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from harness.errors import DataError
-from harness.statistics.analysis import known, plain
+from harness.statistics.analysis import Contrast, Interval, known, plain
 from harness.statistics.contrasts import analyse
+from harness.statistics.number_format import change, span
 from harness.statistics.paired_blocks import Floats, blocks_of
 from harness.statistics.verdict_rule import Better, Margin, Scale, Verdict
 
@@ -22,18 +23,30 @@ FORGOTTEN = 0.5
 """A matched trial has forgotten its match when its difference is this share of an unmatched one."""
 
 
-@dataclass(frozen=True, slots=True)
+Expectation = Literal["worse", "better", "differs"]
+Outcome = Literal["told apart", "the other way", "not told apart", "no difference", "differs", "too few blocks"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Control:
     """What one control found."""
 
-    kind: Literal["a-a", "no-op", "one-ulp", "planted harm"]
+    kind: Literal["positive", "negative", "a-a", "no-op", "one-ulp"]
     arm: str
+    outcome: Outcome
     passed: bool | None
-    """None when there were too few blocks to tell."""
+    """Whether it came out as it must; None when there were too few blocks to tell."""
+    decided: bool
+    """Whether no further block is needed: a positive control was told apart, or a negative one shown to be equal."""
+    blocks: int
+    """Complete pairs."""
     p_value: float | None
+    """Over all looks, where there is a schedule."""
     estimate: float | None
+    """Control minus baseline, on the scale of the analysis."""
+    ci: Interval | None
     floor: float | None
-    """Half-width of the 95 % interval of the A/A or one-ulp difference: what this study cannot see below."""
+    """Half-width of the interval of an A/A or one-ulp difference: what this study cannot see below."""
     sentence: str
     curve: tuple[dict[str, Any], ...] = ()
     """One-ulp: root mean square difference at each step, and its share of an unmatched difference."""
@@ -56,42 +69,136 @@ def no_op(table: pd.DataFrame, *, arm: str, baseline: str) -> Control:
     differing = int((pairs.arm_failed != pairs.baseline_failed).sum() + np.count_nonzero(pairs.differences))
     blocks = len(pairs.arm)
     largest = float(np.max(np.abs(pairs.differences))) if len(pairs.differences) else 0.0
-    if blocks == 0:
-        return Control("no-op", arm, None, None, None, None, f"'{arm}' has no block in common with '{baseline}'.")
-    if differing:
-        where = f"{differing} of {blocks} blocks, by up to {largest:.3g}"
-        text = f"'{arm}' must equal '{baseline}' exactly and differs in {where}: the pairs do not match."
-    else:
-        text = f"'{arm}' equals '{baseline}' to the last bit in all {blocks} blocks, as it must."
-    return Control("no-op", arm, differing == 0, None, largest, None, text)
+    outcome: Outcome = "too few blocks" if blocks == 0 else "differs" if differing else "no difference"
+    text = {
+        "too few blocks": f"'{arm}' has no block in common with '{baseline}'.",
+        "differs": f"'{arm}' must equal '{baseline}' exactly and differs in {differing} of {blocks} blocks, by up to "
+        f"{largest:.3g}: the pairs do not match.",
+        "no difference": f"'{arm}' equals '{baseline}' to the last bit in all {blocks} blocks, as it must.",
+    }[outcome]
+    return Control(
+        kind="no-op",
+        arm=arm,
+        outcome=outcome,
+        passed=None if blocks == 0 else differing == 0,
+        decided=blocks > 0,
+        blocks=blocks,
+        p_value=None,
+        estimate=largest if blocks else None,
+        ci=None,
+        floor=None,
+        sentence=text,
+    )
 
 
-def a_a(table: pd.DataFrame, *, arm: str, baseline: str, better: Better, scale: Scale) -> Control:
-    """Judge the baseline trained again with its own streams: it must not differ beyond chance, at p < 0.01.
+def negative(
+    table: pd.DataFrame,
+    *,
+    kind: Literal["negative", "a-a"],
+    arm: str,
+    baseline: str,
+    better: Better,
+    scale: Scale,
+    margin: Margin | str | float | None = None,
+    looks: Sequence[int] | None = None,
+) -> Control:
+    """Judge an arm that must make no difference, such as the baseline with streams of its own (A/A).
 
-    A sound pipeline fails one study in a hundred. Half the width of the interval is the floor: differences that two
-    trainings of the same arm show.
+    It must not differ beyond chance, at p < 0.01 over all looks: a sound pipeline fails one study in a hundred. Half
+    the width of the interval is the floor: differences that two trainings of the same arm show.
     """
-    return _no_bias(table, "a-a", arm=arm, baseline=baseline, better=better, scale=scale)
+    return _no_bias(table, kind, arm=arm, baseline=baseline, better=better, scale=scale, margin=margin, looks=looks)
 
 
-def planted_harm(
+def positive(
     table: pd.DataFrame,
     *,
     arm: str,
     baseline: str,
     better: Better,
     scale: Scale,
-    margin: Margin | str | float | None = None,
+    margin: Margin | str | float | None,
+    expect: Expectation = "worse",
+    looks: Sequence[int] | None = None,
+    alpha: float = 0.05,
+    metric: str = "value",
+    name: str | None = None,
 ) -> Control:
-    """Judge an arm that was made worse on purpose: the verdict must be *hurts*."""
-    c = analyse(_only(table, (arm, baseline)), baseline=baseline, better=better, scale=scale, margin=margin).contrasts[
-        0
-    ]
-    passed = None if c.n < 2 and c.verdict is Verdict.INCONCLUSIVE else c.verdict is Verdict.HURTS
-    outcome = {True: "was found", False: "was not found", None: "cannot be judged with so few blocks"}[passed]
-    text = f"The harm planted in '{arm}' {outcome}: the verdict is '{c.verdict}'."
-    return Control("planted harm", arm, passed, c.p_value, c.estimate, None, text)
+    """Judge an arm that is known to differ: by a test of its own at the level of the arms' family, over the same looks.
+
+    It is told apart where its interval excludes 0 in the direction that was expected and the difference was not shown
+    to be smaller than the margin: a margin that holds what is known to matter could not tell either (ICH E10, 1.5.1.1).
+    Failures alone do not tell by this metric.
+
+    Args:
+        table: Long, as `analyse` takes it.
+        arm: The control.
+        baseline: The baseline.
+        better: Which direction of the metric is better.
+        scale: Scale of the analysis.
+        margin: The smallest difference that matters.
+        expect: How the control must differ.
+        looks: Schedule of looks in blocks.
+        alpha: Error rate.
+        metric: What the values are called.
+        name: What the control is called in the sentence.
+    """
+    judged = analyse(
+        _only(table, (arm, baseline)),
+        baseline=baseline,
+        better=better,
+        scale=scale,
+        margin=margin,
+        looks=looks,
+        alpha=alpha,
+        metric=metric,
+    )
+    c = judged.contrast(arm)
+    seen = c.ci.low is not None and c.ci.high is not None and (c.ci.low > 0 or c.ci.high < 0)
+    found = {Verdict.HELPS: "better", Verdict.HURTS: "worse"}.get(c.verdict) if seen else None
+    outcome: Outcome = "not told apart"
+    if c.n < 2 or c.look.rule == "before the first look":
+        outcome = "too few blocks"
+    elif found is not None:
+        outcome = "told apart" if expect in ("differs", found) else "the other way"
+    return Control(
+        kind="positive",
+        arm=arm,
+        outcome=outcome,
+        passed=None if outcome == "too few blocks" else outcome == "told apart",
+        decided=c.decided,
+        blocks=c.n,
+        p_value=c.p_value if c.p_sequential is None else c.p_sequential,
+        estimate=c.estimate,
+        ci=c.ci,
+        floor=None,
+        sentence=_positive_sentence(c, outcome, expect, metric, scale, name or f"positive control '{arm}'"),
+    )
+
+
+def _positive_sentence(c: Contrast, outcome: Outcome, expect: Expectation, metric: str, scale: Scale, name: str) -> str:
+    name = name[0].upper() + name[1:]
+    if c.estimate is None or c.n == 0:
+        return f"{name}: {outcome}: no block has a value of {metric} for both it and '{c.baseline}'."
+    pairs = f"{c.n} pair" if c.n == 1 else f"{c.n} pairs"
+    size = f"{metric} {change(c.estimate, scale)}"
+    if c.ci.low is not None:
+        size += f" ({c.ci.level * 100:.3g} % interval {span(c.ci.low, c.ci.high, scale)}, {pairs})"
+    else:
+        size += f" ({pairs})"
+    if outcome == "too few blocks":
+        return f"{name}: too few blocks to tell yet: {size}."
+    quality = "better" if c.verdict is Verdict.HELPS else "worse"
+    if outcome == "told apart":
+        return f"{name}: told apart, {quality}{'' if expect == 'differs' else ' as expected'}: {size}."
+    if outcome == "the other way":
+        return f"{name}: told apart, but the other way: expected to be {expect}, it is {quality}: {size}."
+    why = ""
+    if c.verdict in (Verdict.NEGLIGIBLE, Verdict.EQUIVALENT):
+        why = ", which was shown to be smaller than the margin"
+    elif c.decided:
+        why = ", and only its failures differ"
+    return f"{name}: not told apart: {size}{why}."
 
 
 def one_ulp(by_step: Mapping[int, pd.DataFrame], *, arm: str, baseline: str, better: Better, scale: Scale) -> Control:
@@ -124,26 +231,53 @@ def one_ulp(by_step: Mapping[int, pd.DataFrame], *, arm: str, baseline: str, bet
     if forgotten is not None:
         memory = f"has forgotten its match by step {forgotten}"
     text = f"{last.sentence} Moved by one unit in the last place, it {memory}."
-    return Control("one-ulp", arm, last.passed, last.p_value, last.estimate, last.floor, text, tuple(curve))
+    return replace(last, decided=last.passed is not None, sentence=text, curve=tuple(curve))
 
 
 def _no_bias(
-    table: pd.DataFrame, kind: Literal["a-a", "one-ulp"], *, arm: str, baseline: str, better: Better, scale: Scale
+    table: pd.DataFrame,
+    kind: Literal["negative", "a-a", "one-ulp"],
+    *,
+    arm: str,
+    baseline: str,
+    better: Better,
+    scale: Scale,
+    margin: Margin | str | float | None = None,
+    looks: Sequence[int] | None = None,
 ) -> Control:
-    c = analyse(_only(table, (arm, baseline)), baseline=baseline, better=better, scale=scale, margin=None).contrasts[0]
-    p_failures = c.failures.p_mcnemar
-    p_values = [p for p in (c.p_value, p_failures) if p is not None]
+    c = analyse(
+        _only(table, (arm, baseline)), baseline=baseline, better=better, scale=scale, margin=margin, looks=looks
+    ).contrast(arm)
+    p_value = c.p_value if c.p_sequential is None else c.p_sequential
+    p_values = [p for p in (p_value, c.failures.p_mcnemar) if p is not None]
     equal = _blocks(table, (arm, baseline), scale).pairs(arm, baseline).identical
-    passed = None if c.n < 2 else equal or min(p_values) >= FALSE_ALARM
-    if c.n >= 2 and not equal and c.p_value is None:
+    early = c.n < 2 or c.look.rule == "before the first look"
+    passed = None if early else equal or min(p_values) >= FALSE_ALARM
+    if not early and not equal and p_value is None:
         passed = 2 * 0.5**c.n >= FALSE_ALARM
     floor = None if c.ci.low is None or c.ci.high is None else (c.ci.high - c.ci.low) / 2
+    what = "which must make no difference," if kind == "negative" else "the same arm again,"
     said = {True: "does not differ from", False: "differs from", None: "has too few blocks to be compared with"}[passed]
-    p = "" if c.p_value is None else f" (p = {c.p_value:.2g})"
-    text = f"'{arm}', the same arm again, {said} '{baseline}'{p}."
+    p = "" if p_value is None else f" (p = {p_value:.2g})"
+    text = f"'{arm}', {what} {said} '{baseline}'{p}."
     if passed is False:
-        text += " A difference here means that verdicts of this study cannot be trusted."
-    return Control(kind, arm, passed, c.p_value, c.estimate, floor, text)
+        text += (
+            " The pairs do not match, or differences are declared too often: verdicts of this study cannot be trusted."
+        )
+    outcomes: dict[bool | None, Outcome] = {True: "no difference", False: "differs", None: "too few blocks"}
+    return Control(
+        kind=kind,
+        arm=arm,
+        outcome=outcomes[passed],
+        passed=passed,
+        decided=passed is False or c.verdict in (Verdict.EQUIVALENT, Verdict.NEGLIGIBLE),
+        blocks=c.n,
+        p_value=p_value,
+        estimate=c.estimate,
+        ci=c.ci,
+        floor=floor,
+        sentence=text,
+    )
 
 
 def uniform(p_values: Sequence[float]) -> float:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.statistics.analysis import Analysis, Contrast, Provisional
+from harness.statistics.analysis import Analysis, Contrast, Provisional, Sensitivity
 from harness.statistics.number_format import aligned, between, change, number, p_text, percent, span
 from harness.statistics.verdict_rule import Margin, Scale, Verdict
 
-NO_OP, INVALID = Verdict.NO_OP, Verdict.INVALID
+SAYS_WHY = (Verdict.NO_OP, Verdict.INVALID, Verdict.NOT_SENSITIVE)
+"""Verdicts whose first sentence gives the reason."""
 
 
 def sentence(c: Contrast, analysis: Analysis, *, costs: bool = True) -> str:
@@ -26,13 +27,13 @@ def sentence(c: Contrast, analysis: Analysis, *, costs: bool = True) -> str:
         parts.append(f"It failed in {failed.arm} of {c.look.blocks} blocks, '{c.baseline}' in {failed.baseline}.")
     elif c.pairs_lost:
         parts.append(f"{_blocks(c.pairs_lost)} gave no pair.")
-    if c.reason and c.look.rule not in ("given", "before the first look") and c.verdict not in (NO_OP, INVALID):
+    if c.reason and c.look.rule not in ("given", "before the first look") and c.verdict not in SAYS_WHY:
         parts.append(f"Note: {c.reason}.")
     if c.verdict_uncorrected is not c.verdict:
         parts.append(f"Alone it would be '{c.verdict_uncorrected}'; it is one of {analysis.family_size} contrasts.")
     if c.stage_wise is not None and (c.look.number or 0) > 1 and c.verdict in (Verdict.HELPS, Verdict.HURTS):
         parts.append(f"Corrected for stopping then, the change is {change(c.stage_wise.estimate, analysis.scale)}.")
-    if c.sensitivity.skewed and c.sensitivity.agree is False:
+    if c.robustness.skewed and c.robustness.agree is False:
         parts.append("The differences are lopsided and the exact sign-flip test disagrees, so take this with care.")
     if c.look.unused:
         parts.append(f"{_blocks(c.look.unused)} more played no part: the schedule says at which numbers to look.")
@@ -52,6 +53,12 @@ def provisional_text(provisional: Provisional) -> str:
     return f"Provisional: {provisional.reason}; {known}."
 
 
+def sensitivity_text(sensitivity: Sensitivity) -> str:
+    """Return whether the experiment could have told, and what follows where it could not."""
+    reason = sensitivity.reason[0].upper() + sensitivity.reason[1:]
+    return f"{reason}." if sensitivity.shown else f"{reason}. So nothing here can be called equivalent."
+
+
 def _blocks(count: int) -> str:
     return f"{count} block" if count == 1 else f"{count} blocks"
 
@@ -69,9 +76,9 @@ def _ratio(ratio: float | None) -> str:
 
 
 def _verdict_sentence(c: Contrast, a: Analysis) -> str:
-    if c.verdict is INVALID:
+    if c.verdict is Verdict.INVALID:
         return f"'{c.arm}' cannot be {'built' if c.look.rule == 'given' else 'judged'}: {c.reason}."
-    if c.verdict is NO_OP:
+    if c.verdict is Verdict.NO_OP:
         return f"'{c.arm}' changes nothing: {c.reason}."
     if c.estimate is None or c.n == 0:
         decided = c.verdict is not Verdict.INCONCLUSIVE
@@ -99,11 +106,14 @@ def _small(c: Contrast, a: Analysis, seen: str, counted: str) -> str:
     lead = "makes no difference that matters"
     if c.verdict is Verdict.NEGLIGIBLE:
         lead = "makes a difference, but one too small to matter"
+    unproved = ""
+    if c.verdict is Verdict.NOT_SENSITIVE:
+        lead, unproved = "was not told apart, and this experiment could not have told", f"; but {c.reason}"
     equal = c.equivalence
     if equal.low is not None:
         sure = f"with {equal.level * 100:.3g} % confidence"
         seen = f"{sure} the change in {a.metric} is {between(equal.low, equal.high, a.scale)}"
-    return f"'{c.arm}' {lead}: {seen}, inside the margin of {a.margin} {counted}."
+    return f"'{c.arm}' {lead}: {seen}, inside the margin of {a.margin} {counted}{unproved}."
 
 
 def _undecided(c: Contrast, a: Analysis, seen: str, counted: str) -> str:
@@ -168,6 +178,8 @@ def render(analysis: Analysis | Mapping[str, Any]) -> str:
     if document["family"] == "exploratory":
         head = f"exploratory: {head}"
     parts = [head]
+    if document.get("sensitivity"):
+        parts.append(sensitivity_text(Sensitivity(**document["sensitivity"])))
     if document.get("provisional"):
         parts.append(provisional_text(Provisional(**document["provisional"])))
     if document["contrasts"]:

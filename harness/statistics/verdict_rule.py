@@ -26,6 +26,8 @@ class Verdict(enum.StrEnum):
     """The difference was shown to be smaller than the margin."""
     NEGLIGIBLE = "negligible"
     """There is a difference, and it was shown to be smaller than the margin."""
+    NOT_SENSITIVE = "not sensitive"
+    """Equal as far as it goes, in an experiment that was not shown to tell apart what is known to differ."""
     INCONCLUSIVE = "inconclusive"
     NO_OP = "no-op"
     """Proved before training, or everything that was measured is equal to the last bit in two or more blocks."""

@@ -13,11 +13,12 @@ from harness.study.study import LookSchedule, Study
 UNRECORDED = ("runner", "question", "preset")
 """Settings that neither rows nor verdicts rest on."""
 FREE = ("claims", "confounded_above", "train_no_ops", "budget", "design.blocks")
-GROWING = ("measure.also", "design.controls")
+GROWING = ("measure.also",)
 """Lists to which entries can be added."""
-ARMS = ("axes", "baseline", "design.kind", "design.halvings")
+FAMILY_ARMS = ("axes", "baseline", "design.kind", "design.halvings")
+ARMS = (*FAMILY_ARMS, "controls")
 """Settings that may change as long as every arm stays as it was."""
-OF_THE_FAMILY = (*ARMS, "train_no_ops", "budget", "design.blocks")
+OF_THE_FAMILY = (*FAMILY_ARMS, "train_no_ops", "budget", "design.blocks")
 """Settings that the error rate of the primary metric's verdicts rests on: which arms are compared, and when."""
 
 
@@ -76,7 +77,8 @@ def after_the_fact(old: Study, new: Study) -> bool:
 def _keeps_arms(old: Study, new: Study) -> bool:
     now = {arm.name: arm for arm in arms(new)}
     return all(
-        (kept := now.get(arm.name)) is not None and (kept.settings, kept.control) == (arm.settings, arm.control)
+        (kept := now.get(arm.name)) is not None
+        and (kept.settings, kept.control, kept.expect) == (arm.settings, arm.control, arm.expect)
         for arm in arms(old)
     )
 

@@ -7,14 +7,18 @@ import hashlib
 import itertools
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
 from harness.errors import HarnessError
-from harness.study.settings import OptimizerSettings, TrialSettings
+from harness.study.controls import Expectation, NegativeControl, PositiveControl, planted_harm
+from harness.study.settings import TrialSettings
 from harness.study.study import BASELINE, Axis, Level, Study
+
+ControlKind = Literal["positive", "negative", "a/a", "one-ulp", "no-op"]
 
 
 @dataclass(frozen=True)
@@ -25,8 +29,10 @@ class Arm:
     levels: Mapping[Axis, str]
     """The name of its level of every axis."""
     settings: TrialSettings
-    control: str | None = None
-    """Which control it is, if it is one."""
+    control: ControlKind | None = None
+    """Which kind of control it is, if it is one."""
+    expect: Expectation | None = None
+    """Of a positive control: how it must differ from the baseline."""
     seed: int = 0
     """The study's."""
 
@@ -103,8 +109,12 @@ def arms(study: Study) -> tuple[Arm, ...]:
     first = {axis: next(iter(levels)) for axis, levels in axes.items()}
     named = {_arm_name(cell, first, short): cell for cell in cells}
     built = [_arm(study, name, cell, {axis: axes[axis][n] for axis, n in cell.items()}) for name, cell in named.items()]
-    optimizer = built[0].settings.training.optimizer
-    return (*built, *(_control(study, control, first, axes) for control in _controls(study, optimizer)))
+    return (*built, *_controls(study, built[0], {axis: axes[axis][name] for axis, name in first.items()}))
+
+
+def trains_no_op(study: Study, arm: Arm) -> bool:
+    """Return whether an arm is trained even if it is proved to be a no-op; a positive control that is one is not."""
+    return study.train_no_ops or arm.control not in (None, "positive")
 
 
 def trials(chosen: Sequence[Arm], blocks: Iterable[int]) -> tuple[Trial, ...]:
@@ -197,37 +207,46 @@ def _arm_name(cell: Mapping[Axis, str], first: Mapping[Axis, str], short: Mappin
     return ",".join(parts) or BASELINE
 
 
-def _arm(
-    study: Study, name: str, cell: Mapping[Axis, str], levels: Mapping[Axis, Level], control: str | None = None
-) -> Arm:
+def _arm(study: Study, name: str, cell: Mapping[Axis, str], levels: Mapping[Axis, Level], **control: Any) -> Arm:
     try:
         settings = study.trial_settings(levels)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise HarnessError(f"arm {name}: its levels do not go together: {where}: {first['msg']}") from None
-    return Arm(name=name, levels=dict(cell), settings=settings, control=control, seed=study.design.seed)
+    return Arm(name=name, levels=dict(cell), settings=settings, seed=study.design.seed, **control)
 
 
-def _controls(study: Study, optimizer: OptimizerSettings) -> list[str]:
-    """Return the controls by name; AdamW without weight decay is a no-op only where the baseline takes plain Adam."""
-    plain_adam = optimizer.kind in ("adam", "adamw") and not optimizer.weight_decay
-    no_ops = [name for name in NO_OPS if name != "no-op adamw" or plain_adam]
-    return [c for control in study.design.controls for c in (no_ops if control == "no-ops" else (control,))]
+NO_OPS: Mapping[str, Mapping[Axis, Level]] = {
+    "no-op blur": {"discriminator.blur": {"position": "input", "kernel_size": 1}},
+    "no-op adamw": {"training.optimizer": {"kind": "adamw", "weight_decay": 0.0}},
+}
+"""Arms that must equal the baseline bit for bit, with what changes in them."""
 
 
-NO_OPS = ("no-op blur", "no-op adamw")
-"""Arms that must equal the baseline bit for bit: a blur of kernel size 1, and AdamW without weight decay."""
+def _controls(study: Study, baseline: Arm, levels: Mapping[Axis, Level]) -> Iterator[Arm]:
+    """Yield the controls, the positive one first; each is the baseline with some settings changed."""
 
+    def control(name: str, kind: ControlKind, changes: Mapping[Axis, Level], expect: Expectation | None = None) -> Arm:
+        return _arm(study, name, baseline.levels, {**levels, **changes}, control=kind, expect=expect)
 
-def _control(study: Study, control: str, first: Mapping[Axis, str], axes: Mapping[Axis, Mapping[str, Level]]) -> Arm:
-    levels = {axis: axes[axis][name] for axis, name in first.items()}
-    changes: dict[Axis, Level] = {}
-    base = study.trial_settings(levels).training.optimizer
-    if control == "no-op blur":
-        changes = {"discriminator.blur": {"position": "input", "kernel_size": 1}}
-    elif control == "no-op adamw":
-        changes = {"training.optimizer": {"kind": "adamw", "weight_decay": 0.0}}
-    elif control == "planted-harm":
-        changes = {"training.optimizer": {"lr": base.lr / 10, "lr_discriminator": base.lr_discriminator or base.lr}}
-    return _arm(study, control, first, {**levels, **changes}, control=control)
+    optimizer = baseline.settings.training.optimizer
+    match study.controls.positive:
+        case PositiveControl(settings=changes, expect=expect):
+            yield control("positive control", "positive", changes, expect)
+        case "planted-harm":
+            yield control("planted-harm", "positive", planted_harm(optimizer), "worse")
+    own = 0
+    for negative in study.controls.negatives:
+        match negative:
+            case NegativeControl(settings=changes):
+                own += 1
+                yield control("negative control" if own == 1 else f"negative control {own}", "negative", changes)
+            case "no-ops":
+                # AdamW without weight decay is a no-op only where the baseline takes plain Adam.
+                plain_adam = optimizer.kind in ("adam", "adamw") and not optimizer.weight_decay
+                for name, changed in NO_OPS.items():
+                    if name != "no-op adamw" or plain_adam:
+                        yield control(name, "no-op", changed)
+            case "a/a" | "one-ulp":
+                yield control(negative, negative, {})

@@ -148,6 +148,39 @@ def _axis_problems(study: Study) -> Iterable[Problem]:
             yield ("baseline", axis), f"is no axis of the study{did_you_mean(axis, study.axes)}"
 
 
+def _control_problems(study: Study) -> Iterable[Problem]:
+    """Yield what is wrong with the settings of controls."""
+    if any(_axis_problems(study)):
+        return
+    levels = {axis: next(iter(study.levels(axis).values())) for axis in study.axes if _is_setting(axis)}
+    for kind, control in (
+        ("positive", study.controls.positive),
+        *(("negative", negative) for negative in study.controls.negatives),
+    ):
+        if control is None or isinstance(control, str):
+            continue
+        unknown = [name for name in control.settings if not _is_setting(name)]
+        for name in unknown:
+            yield ("controls", kind, name), no_such_setting(name, setting_paths(), setting_paths())
+        if unknown:
+            continue
+        try:
+            baseline = study.trial_settings(levels)
+            settings = study.trial_settings({**levels, **control.settings})
+        except ValidationError as error:
+            for _, message in settings_problems(error, TrialSettings, study.model_dump()):
+                yield ("controls", kind), message
+            continue
+        if settings.data.model_dump_json(exclude=set(settings.data.TRAINED_ON)) != baseline.data.model_dump_json(
+            exclude=set(baseline.data.TRAINED_ON)
+        ):
+            yield ("controls", kind), "holds out different images, and arms can only be compared on the same ones"
+        if kind == "positive" and settings == baseline:
+            yield ("controls", kind), "is the baseline itself; change a setting that is known to make a difference"
+        if study.measure.steps(settings.training.steps)[-1] > settings.training.steps:
+            yield ("controls", kind), f"is trained for {settings.training.steps} steps and measured beyond them"
+
+
 def _moves_heldout(study: Study, axis: str, levels: Iterable[Any]) -> bool:
     """Return whether the levels of an axis of the data change the images that are measured."""
     measured = set()
@@ -162,7 +195,7 @@ def _moves_heldout(study: Study, axis: str, levels: Iterable[Any]) -> bool:
 
 def _nothing_to_compare(study: Study) -> Iterable[Problem]:
     """Yield that a study without axes and controls has one arm only."""
-    if not study.axes and not study.design.controls:
+    if not study.axes and not study.controls:
         yield ("axes",), "is missing, so nothing is compared; add one, e.g. discriminator.spectral_norm: [none, convs]"
 
 
@@ -201,6 +234,6 @@ def assumptions(study: Study) -> Iterable[str]:
 
 
 CHECKS: tuple[Callable[[Study], Iterable[Problem]], ...] = (
-    lambda study: _unknown_axes(study.axes), _axis_problems, _refused_metrics, _empty_windows, _sources, _margin,
-    _nothing_to_compare, _too_much,
+    lambda study: _unknown_axes(study.axes), _axis_problems, _control_problems, _refused_metrics, _empty_windows,
+    _sources, _margin, _nothing_to_compare, _too_much,
 )  # fmt: skip

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Discriminator, Field, Strict, Tag, field_validat
 
 from harness.errors import HarnessError, did_you_mean
 from harness.metrics.catalogue import metric_named
+from harness.study.controls import ControlSettings
 from harness.study.presets import PRESETS, PresetName
 from harness.study.settings import Count, Flag, Settings, Text, TrialSettings
 
@@ -52,8 +53,6 @@ class DesignSettings(Settings):
     seed: Annotated[int, Strict(), Field(ge=0)] = 0
     """Names the streams together with the block. Another seed is a replication: new weights, order and noise in every
     block, and a results folder of its own; the data and its held-out items stay."""
-    controls: tuple[Literal["a/a", "one-ulp", "no-ops", "planted-harm"], ...] = ()
-    """Arms whose outcome is known beforehand, run beside the others to test the pipeline itself."""
 
     @property
     def looks(self) -> tuple[int, ...] | None:
@@ -151,6 +150,13 @@ class MeasureSettings(Settings):
         found = {max(1, round(total * float(a[:-1]) / 100)) if isinstance(a, str) else a for a in self.at}
         return tuple(sorted(found))
 
+    def at_the_horizon(self, total: int) -> MeasureSettings:
+        """Return the same without the earlier steps, unless some metric is worked out of what is measured there."""
+        derivations = (metric_named(name).derivation for name in self.metrics)
+        if any(d is not None and (d.of_metric is not None or d.where_measured) for d in derivations):
+            return self
+        return self.model_copy(update={"at": self.steps(total)[-1:]})
+
 
 class Claim(Settings):
     """A statement that the study settles."""
@@ -214,6 +220,8 @@ class Study(TrialSettings):
     """An arm whose parameters or multiply-adds differ from the baseline's by more than this share is confounded."""
     train_no_ops: Flag = False
     """Train arms that are proved to be no-ops all the same, as controls."""
+    controls: ControlSettings = ControlSettings()
+    """Arms whose answer is known: what the others' verdicts rest on."""
     design: DesignSettings = DesignSettings()
     """Which arms there are, and how many blocks of them."""
     measure: MeasureSettings = MeasureSettings()

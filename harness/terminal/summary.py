@@ -26,12 +26,19 @@ def heading(findings: StudyVerdicts) -> str:
         counts.update(arm.statuses)
     statuses = ", ".join(f"{n} {status}" for status, n in counts.most_common()) or "none done"
     title = findings.study.question or findings.study.study
-    failed = "" if findings.sound else "\nA CONTROL FAILED: do not trust the verdicts below before you know why."
+    failed = (
+        ""
+        if findings.sound
+        else "\nA NEGATIVE CONTROL WAS TOLD APART: do not trust the verdicts below before you know why."
+    )
     return f"{title}\n{findings.trials_done} of {findings.trials_planned} trials: {statuses}{failed}"
 
 
 def lines(findings: StudyVerdicts) -> Iterator[str]:
-    """Yield the verdicts, metrics that disagree, what matching was worth, effects, controls, claims and notes."""
+    """Yield controls, verdicts, metrics that disagree, what matching was worth, effects, claims and notes."""
+    for control in findings.controls:
+        if control.kind != "positive":
+            yield f"control {control.kind}: {control.sentence}"
     if findings.primary is not None:
         yield render(findings.primary)
         yield from findings.disagreements()
@@ -47,8 +54,6 @@ def lines(findings: StudyVerdicts) -> Iterator[str]:
         yield f"\neffects on {findings.effects.metric}, averaged over the levels of the other axes"
         yield aligned(effect_rows(document["effects"], findings.effects.scale))
         yield from effect_sentences(document)
-    for control in findings.controls:
-        yield f"control {control.kind}: {control.sentence}"
     for settled in findings.claims:
         yield f"claim {settled.claim.id}, {settled.outcome}: {settled.claim.quote}"
     for note in findings.notes:

@@ -18,25 +18,26 @@ from harness.statistics import (
     Margin,
     Verdict,
     analyse,
-    controls,
     factorial,
     false_discovery,
 )
 from harness.statistics.analysis import Provisional
 from harness.statistics.claims import settle
-from harness.statistics.contrasts import closed
+from harness.statistics.contrasts import closed, next_look
 from harness.statistics.controls import Control
+from harness.statistics.sensitivity import gated, gated_effects
 from harness.study.design import Arm, arms, short_names
 from harness.study.study import BASELINE, Claim, Study
 from harness.verdicts.amended_plan import provisional
 from harness.verdicts.rows import (
     failed_rows,
     identical_arms,
+    is_trained,
     of_other_studies,
-    values_by_step,
     values_of,
     whole_blocks,
 )
+from harness.verdicts.sensitivity import judged_controls, sensitivity
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -115,9 +116,43 @@ class StudyVerdicts:
         return () if self.primary is None else self.primary.contrasts
 
     @property
+    def main_effects(self) -> tuple[Contrast, ...]:
+        """The contrasts of main effects; none in designs that vary one factor at a time."""
+        return () if self.effects is None else self.effects.main
+
+    @property
+    def open_arms(self) -> tuple[str, ...]:
+        """The arms other than controls that need further blocks, to be trained with the baseline."""
+        compared = tuple(arm.name for arm in self.arms if arm.control is None)
+        if self.primary is None:
+            return compared
+        if self.study.design.kind != "one_factor":
+            # An effect takes every arm of a block, so all go on until the last main effect is decided.
+            return () if self.effects is not None and self.effects.decided else compared
+        return next_look(self.primary)[1]
+
+    @property
     def sound(self) -> bool:
-        """Whether every control that was judged came out as it must."""
-        return all(control.passed is not False for control in self.controls)
+        """Whether the pairs and the error rate can be trusted: no negative control was told apart."""
+        return all(control.passed is not False for control in self.controls if control.kind != "positive")
+
+    @property
+    def open_controls(self) -> tuple[str, ...]:
+        """The controls that need further blocks.
+
+        Those that are not decided, while arms are compared; when no arm needs blocks any more, a positive one on which
+        a verdict waits, and those that have fewer blocks than the first look, since they were added later.
+        """
+        undecided = {arm.name for arm in self.arms if arm.control} - {c.arm for c in self.controls if c.decided}
+        if self.open_arms:
+            return tuple(arm.name for arm in self.arms if arm.name in undecided)
+        waiting = Verdict.NOT_SENSITIVE in {c.verdict for c in (*self.contrasts, *self.main_effects)}
+        first = self.study.design.goals[0]
+        return tuple(
+            arm.name
+            for arm in self.arms
+            if arm.name in undecided and (arm.blocks < first or (waiting and arm.control == "positive"))
+        )
 
     def disagreeing(self, contrast: Contrast) -> tuple[tuple[str, Verdict], ...]:
         """Return the other metrics by which a decided arm helps or hurts, where the primary one does not say so."""
@@ -154,15 +189,22 @@ def judge(study: Study, tables: Tables, plan: Mapping[str, ArmPlan] | None = Non
     """
     plan, every, others_rows = plan or {}, arms(study), of_other_studies(tables)
     trials = tables.trials[~others_rows]
-    trained = [arm for arm in every if _trained(study, arm, plan)]
+    trained = [arm for arm in every if is_trained(study, arm, plan)]
     summaries = tuple(_summary(arm, trials, plan, study.measure.metrics) for arm in every)
     blocks = study.design.most_blocks
     counted = trials[trials["status"] != LOST]  # the machine's failures are nobody's
-    whole = whole_blocks(study, counted, {arm.name for arm in trained})
+    # Controls are judged by themselves: a study is whole without them, and one that was added later takes nothing away.
+    compared = {arm.name for arm in every if arm.control is None}
+    whole = whole_blocks(
+        study, counted[counted["arm"].isin(compared)], {arm.name for arm in trained if arm.control is None}
+    )
     changed = provisional(tables.frozen)
     identical = identical_arms(tables, whole, study.measure.primary)
     analyses = [_analysis(study, whole, every, plan, metric, identical, changed) for metric in study.measure.metrics]
     effects = _effects(study, whole, every)
+    analyses = [None if a is None else gated(a, sensitivity(study, counted, every, plan, a.metric)) for a in analyses]
+    if effects is not None:
+        effects = gated_effects(effects, sensitivity(study, counted, every, plan, effects.metric))
     primary, rest = analyses[0], [analysis for analysis in analyses[1:] if analysis is not None]
     if primary is not None:
         decided = {c.arm for c in primary.contrasts if c.decided}
@@ -179,7 +221,7 @@ def judge(study: Study, tables: Tables, plan: Mapping[str, ArmPlan] | None = Non
         primary=primary,
         others=others,
         effects=effects,
-        controls=_controls(study, tables, every),
+        controls=judged_controls(study, tables, counted, every),
         claims=tuple(_settle(study, claim, by_metric) for claim in study.claims),
         notes=(*_strangers(tables.trials[others_rows]), *_notes(study, trials)),
         history=tables.frozen.history,
@@ -211,11 +253,6 @@ def _effects(study: Study, trials: pd.DataFrame, every: tuple[Arm, ...]) -> Fact
         first={short_names(study.axes)[axis]: next(iter(study.levels(axis))) for axis in study.axes},
         where=f"study {study.study}",
     )
-
-
-def _trained(study: Study, arm: Arm, plan: Mapping[str, ArmPlan]) -> bool:
-    of_arm = plan.get(arm.name)
-    return of_arm is None or of_arm.trained(train_no_ops=study.train_no_ops or arm.control is not None)
 
 
 def _summary(arm: Arm, trials: pd.DataFrame, plan: Mapping[str, ArmPlan], metrics: tuple[str, ...]) -> ArmSummary:
@@ -290,45 +327,8 @@ def _given(study: Study, every: tuple[Arm, ...], plan: Mapping[str, ArmPlan]) ->
         if arm.control is None
         and (of_arm := plan.get(arm.name)) is not None
         and of_arm.proof in verdicts
-        and not _trained(study, arm, plan)
+        and not is_trained(study, arm, plan)
     }
-
-
-def _controls(study: Study, tables: Tables, every: tuple[Arm, ...]) -> tuple[Control, ...]:
-    """Judge the arms whose outcome is known beforehand."""
-    metric = metric_named(study.measure.primary)
-    present = set(tables.trials["arm"])
-    if BASELINE not in present:
-        return ()
-    judged: list[Control] = []
-    for arm in every:
-        if arm.control is None or arm.name not in present:
-            continue
-        table = values_of(tables.trials, study.measure.primary)
-        match arm.control:
-            case "a/a":
-                judged.append(
-                    controls.a_a(table, arm=arm.name, baseline=BASELINE, better=metric.better, scale=metric.scale)
-                )
-            case "planted-harm":
-                judged.append(
-                    controls.planted_harm(
-                        table, arm=arm.name, baseline=BASELINE, better=metric.better, scale=metric.scale
-                    )
-                )
-            case "one-ulp":
-                judged.append(
-                    controls.one_ulp(
-                        values_by_step(tables, study.measure.primary),
-                        arm=arm.name,
-                        baseline=BASELINE,
-                        better=metric.better,
-                        scale=metric.scale,
-                    )
-                )
-            case _:
-                judged.append(controls.no_op(table, arm=arm.name, baseline=BASELINE))
-    return tuple(judged)
 
 
 def _settle(study: Study, claim: Claim, analyses: Mapping[str, Analysis]) -> SettledClaim:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from harness.results.schema import ArmPlan
+from harness.study.design import Arm, trains_no_op
 from harness.study.study import BASELINE, Study
 
 if TYPE_CHECKING:
@@ -20,6 +22,12 @@ def of_other_studies(tables: Tables) -> pd.Series[bool]:
     """
     trials, frozen = tables.trials, tables.frozen
     return ~trials["study_hash"].isin(frozen.hashes) | (trials["study"] != frozen.study.study)
+
+
+def is_trained(study: Study, arm: Arm, plan: Mapping[str, ArmPlan]) -> bool:
+    """Return whether an arm is trained, by what preflight found of it."""
+    of_arm = plan.get(arm.name)
+    return of_arm is None or of_arm.trained(train_no_ops=trains_no_op(study, arm))
 
 
 def failed_rows(trials: pd.DataFrame) -> pd.Series[bool]:

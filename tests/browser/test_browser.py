@@ -23,7 +23,7 @@ FLAGS = (
     *("--disable-sync", "--no-first-run", f"--host-resolver-rules=MAP {REBOUND} 127.0.0.1"),
 )
 ASKED = study(
-    design={"blocks": 4, "controls": ["no-ops"]},
+    controls={"negative": "no-ops"},
     claims=[{"id": "one", "quote": "It <b>helps</b>.", "arm": "spectral_norm=convs", "expect": "helps"}],
 )
 STATUSES = {("spectral_norm=convs+heads", 1): "diverged"}

@@ -49,7 +49,8 @@ KINDS: dict[str, Any] = {
         "generator.channels": [4, 8],
     },
     "confounded_above": 0.5,
-    "design": {"blocks": 3, "controls": ["a/a", "one-ulp", "no-ops", "planted-harm"]},
+    "design": {"blocks": 3},
+    "controls": {"positive": "planted-harm", "negative": ["a/a", "one-ulp", "no-ops"]},
 }
 
 

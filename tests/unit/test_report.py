@@ -10,7 +10,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from pretended import fill, strip, study
+from pretended import FIDS, fill, strip, study
 
 from harness.errors import StoreError
 from harness.report import contents
@@ -149,16 +149,15 @@ def test_failed_trials_are_listed_with_what_happened_and_counted_beside_the_verd
 
 
 def test_a_failed_control_marks_the_whole_report(tmp_path: Path) -> None:
-    asked = study(design={"blocks": 4, "controls": ["planted-harm"]})
-    files = written(tmp_path, asked=asked)
+    files = written(tmp_path, asked=study(controls={"negative": "a/a"}), fids={**FIDS, "a/a": 90.0})
     assert not json.loads(files["json"])["sound"]
-    assert "A control failed" in Seen(files["html"]).text
+    assert "A negative control was told apart" in Seen(files["html"]).text
     assert "<title>CONTROL FAILED" in files["html"]
-    assert "A CONTROL FAILED" in files["md"].split("##")[0]
+    assert "A NEGATIVE CONTROL WAS TOLD APART" in files["md"].split("##")[0]
 
 
 def test_a_sound_report_carries_no_alarm(tmp_path: Path) -> None:
-    asked = study(design={"blocks": 4, "controls": ["no-ops"]})
+    asked = study(controls={"negative": "no-ops"})
     files = written(tmp_path, asked=asked)
     assert json.loads(files["json"])["sound"]
     assert "control failed" not in (files["html"] + files["md"]).lower().replace(".failed", "")

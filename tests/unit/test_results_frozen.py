@@ -91,7 +91,7 @@ def test_what_is_written_is_read_back() -> None:
         (study(LOOKS), study(LOOKS, design__blocks={"looks": [4, 6, 8]}), True),
         (study(), study(LOOKS), True),
         (study(), study(measure__also=["ssim", "l1"]), False),
-        (study(), study(design__controls=["a/a"]), False),
+        (study(), study(controls__negative="a/a"), False),
         (study(), study(axes={"discriminator.spectral_norm": ["none", "convs", "convs+heads"]}), True),
         (study(), study(train_no_ops=True), True),
         (study(), study(confounded_above=0.2), False),

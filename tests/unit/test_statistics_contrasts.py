@@ -33,7 +33,7 @@ def test_the_document_has_every_field_of_the_contract():
     wanted = {
         "arm", "n", "pairs_lost", "estimate", "ci", "t", "p_value", "p_sign_flip", "equivalence", "correlation",
         "variance_reduction", "p_holm", "p_max_t", "verdict", "verdict_half_margin", "verdict_double_margin",
-        "better_in", "fold_change", "failures", "worst_rank", "spread", "sensitivity", "sentence",
+        "better_in", "fold_change", "failures", "worst_rank", "spread", "robustness", "sentence",
     }  # fmt: skip
     assert wanted <= set(contrast)
     assert set(contrast["ci"]) >= {"level", "low", "high"}
@@ -275,8 +275,8 @@ def test_exploratory_analyses_are_corrected_together_and_labelled():
 def test_lopsided_differences_with_a_disagreeing_exact_test_are_flagged():
     d = np.array([0.1, 0.12, 0.11, 0.13, 0.09, 0.1, -0.02, 4.0])
     found = ask(long(a=np.arange(8.0), b=np.arange(8.0) + d)).contrasts[0]
-    assert found.sensitivity.skewed
-    assert found.sensitivity.agree is False
+    assert found.robustness.skewed
+    assert found.robustness.agree is False
     assert "lopsided" in found.sentence
 
 

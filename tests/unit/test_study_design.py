@@ -21,8 +21,8 @@ AXES: dict[str, list[Any]] = {
 }
 
 
-def study(axes: dict[str, Any], **design: Any) -> Study:
-    return Study.model_validate({"study": "x", "axes": axes, "design": design})
+def study(axes: dict[str, Any], controls: Any = None, **design: Any) -> Study:
+    return Study.model_validate({"study": "x", "axes": axes, "design": design, "controls": controls or {}})
 
 
 subsets = st.sets(st.sampled_from(sorted(AXES)), min_size=1).map(lambda names: {n: AXES[n] for n in sorted(names)})
@@ -107,15 +107,20 @@ def test_levels_can_be_groups_with_names_of_their_own() -> None:
 
 
 def test_controls_follow_the_arms_with_the_baselines_levels() -> None:
-    found = arms(study({"training.batch_size": [16, 8]}, controls=["a/a", "no-ops", "one-ulp", "planted-harm"]))
+    found = arms(
+        study(
+            {"training.batch_size": [16, 8]},
+            controls={"positive": "planted-harm", "negative": ["a/a", "no-ops", "one-ulp"]},
+        )
+    )
     assert [arm.name for arm in found] == [
         BASELINE,
         "batch_size=8",
+        "planted-harm",
         "a/a",
         "no-op blur",
         "no-op adamw",
         "one-ulp",
-        "planted-harm",
     ]
     base, by_name = found[0], {arm.name: arm for arm in found}
     assert by_name["a/a"].settings == base.settings
@@ -128,14 +133,14 @@ def test_controls_follow_the_arms_with_the_baselines_levels() -> None:
 
 def test_adamw_is_a_control_only_where_it_is_a_no_op() -> None:
     for optimizer in ({"kind": "sgd"}, {"kind": "adam", "weight_decay": 0.1}):
-        data = {"study": "x", "training": {"optimizer": optimizer}, "design": {"controls": ["no-ops"]}}
+        data = {"study": "x", "training": {"optimizer": optimizer}, "controls": {"negative": "no-ops"}}
         found = arms(Study.model_validate(data))
         assert [arm.name for arm in found] == [BASELINE, "no-op blur"]
 
 
 def test_seed_0_names_the_streams_of_old_and_another_seed_all_others() -> None:
     axes = {"training.batch_size": [16, 8]}
-    first, again, second = (arms(study(axes, controls=["a/a"], seed=seed)) for seed in (0, 1, 2))
+    first, again, second = (arms(study(axes, controls={"negative": "a/a"}, seed=seed)) for seed in (0, 1, 2))
     assert [arm.streams(3) for arm in first] == ["3", "3", "3/a/a"]
     keys = {arm.streams(block) for found in (first, again, second) for arm in found for block in range(20)}
     assert len(keys) == 3 * 2 * 20
