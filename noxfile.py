@@ -51,5 +51,5 @@ def browser(session: nox.Session) -> None:
 @nox.session
 def benchmarks(session: nox.Session) -> None:
     """Every benchmark, one after another: an hour on two cores."""
-    for script in ("training_step", "frechet", "extractors", "peak", "load", "throughput"):
+    for script in ("training_step", "frechet", "extractors", "peak", "load", "throughput", "error_rates"):
         session.run("python", f"benchmarks/{script}.py")
