@@ -11,7 +11,8 @@ from harness.statistics.controls import Control
 from harness.statistics.number_format import change, p_text, span
 from harness.statistics.sentences import effect_rows, effect_sentences, provisional_text, sensitivity_text, sentence
 from harness.statistics.verdict_rule import Scale
-from harness.verdicts.judge import SettledClaim, StudyVerdicts
+from harness.verdicts.claims import SettledClaim
+from harness.verdicts.judge import StudyVerdicts
 
 AnalysedContrast = tuple[Analysis, Contrast]
 
@@ -309,11 +310,12 @@ def claim_table(findings: StudyVerdicts) -> Table | None:
     columns: tuple[Column[SettledClaim], ...] = (
         Column("id", lambda s: s.claim.id, words=True),
         Column("statement", lambda s: s.claim.quote, words=True),
-        Column("arm", lambda s: s.claim.arm, words=True),
+        Column("about", lambda s: s.claim.subject, words=True),
         Column("metric", lambda s: s.metric, words=True),
-        Column("expects", lambda s: s.claim.expect, words=True),
+        Column("expects", lambda s: s.claim.expect or "this order", words=True),
         Column("verdict", lambda s: s.verdict or NONE, words=True, marked=True),
         Column("outcome", lambda s: s.outcome, words=True, marked=True),
+        Column("evidence", lambda s: s.evidence or NONE, words=True),
     )
     return table(
         "claims",

@@ -111,6 +111,7 @@ def document(findings: StudyVerdicts) -> dict[str, Any]:
                 "metric": settled.metric,
                 "verdict": plain(settled.verdict),
                 "outcome": settled.outcome,
+                "evidence": settled.evidence,
             }
             for settled in findings.claims
         ],

@@ -51,8 +51,10 @@ class Terms:
     rules: Rules
 
     def width(self, factor: float = 1.0) -> float | None:
-        """Half-width of the margin times a factor, on the scale of the analysis."""
-        return None if self.margin is None else self.margin.times(factor).on(self.scale, self.margin_base)
+        """Half-width of the margin times a factor, on the scale of the analysis; None too without a baseline value."""
+        if self.margin is None or math.isnan(self.margin_base):
+            return None
+        return self.margin.times(factor).on(self.scale, self.margin_base)
 
 
 def analyse(

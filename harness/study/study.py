@@ -158,21 +158,64 @@ class MeasureSettings(Settings):
         return self.model_copy(update={"at": self.steps(total)[-1:]})
 
 
+class SpreadClaim(Settings):
+    """How far the outcome spreads over the levels of one axis, at one level of another against the baseline's level."""
+
+    over: Axis
+    """The axis whose levels the outcome should hardly depend on, e.g. `training.optimizer.lr`."""
+    of: Axis
+    """The axis that should make it so, e.g. `discriminator.spectral_norm`."""
+    level: Text | None = None
+    """Its level, by name; the one beside the baseline's unless given."""
+    margin: Annotated[float, Field(gt=0.0)] | Text | None = None
+    """The smallest ratio of spreads that matters, e.g. `25%`; without one a spread is never called equivalent."""
+
+
 class Claim(Settings):
-    """A statement that the study settles."""
+    """A statement that the study settles: about one arm, a ranking of arms, an interaction, or a spread."""
 
     id: Text
     """A short name; those of the shipped studies are in docs/claims.md."""
     quote: Text
     """In the words of whoever made it."""
-    arm: Text
+    arm: Text | None = None
     """The arm that it is about, by its name, e.g. `spectral_norm=convs`."""
+    order: tuple[Text, ...] = ()
+    """Or three arms and more, the best first, `baseline` among them if it is one: Page's test over blocks."""
+    interaction: tuple[Axis, Axis] | None = None
+    """Or two axes of two levels, of a factorial design: `helps` says that together they do better than their sum."""
+    spread: SpreadClaim | None = None
+    """Or a spread, of a factorial design: `helps` says that it is smaller."""
     metric: Text | None = None
     """The primary metric unless given."""
     expect: Literal[
-        "helps", "hurts", "difference", "no difference", "not worse", "not better", "no-op", "builds", "invalid"
-    ]
-    """What it says will happen; `harness.statistics.claims` lists the verdicts that support and contradict it."""
+        "helps", "hurts", "difference", "no difference", "not worse", "not better", "no-op", "builds", "invalid", None
+    ] = None
+    """What it says will happen; `harness.statistics.claims` lists the verdicts that support and contradict it. A
+    ranking says it by its order."""
+
+    @model_validator(mode="after")
+    def _about_one_thing(self) -> Claim:
+        about = [name for name in ("arm", "order", "interaction", "spread") if getattr(self, name)]
+        if len(about) != 1:
+            found = " and ".join(about) or "none of them"
+            raise ValueError(f"a claim is about one of arm, order, interaction and spread; found {found}")
+        if self.order and (len(self.order) < 3 or len(set(self.order)) < len(self.order)):
+            raise ValueError("order: three different arms or more, the best first")
+        if bool(self.order) == (self.expect is not None):
+            raise ValueError("a ranking takes no expect" if self.order else "expect is missing: helps, hurts, ...")
+        return self
+
+    @property
+    def subject(self) -> str:
+        """What it is about, in words."""
+        if self.order:
+            return " better than ".join(self.order)
+        if self.interaction:
+            return " with ".join(self.interaction)
+        if self.spread is not None:
+            return f"{self.spread.of}: spread over {self.spread.over}"
+        return str(self.arm)
 
 
 class BudgetSettings(Settings):
@@ -242,7 +285,29 @@ class Study(TrialSettings):
         beyond = [at for at in self.measure.steps(self.training.steps) if at > self.training.steps]
         if beyond:
             raise ValueError(f"measure.at: {beyond[0]} lies beyond the training's {self.training.steps} steps")
+        for claim in self.claims:
+            self._check_claim(claim)
         return self
+
+    def _check_claim(self, claim: Claim) -> None:
+        """Refuse a claim that no row of this study could settle."""
+        if claim.metric is not None and claim.metric not in self.measure.metrics:
+            hint = did_you_mean(claim.metric, self.measure.metrics)
+            raise ValueError(
+                f"claims: {claim.id}: metric '{claim.metric}' is not measured; add it to measure.also{hint}"
+            )
+        of_spread = () if claim.spread is None else (claim.spread.of, claim.spread.over)
+        for axis in (*(claim.interaction or ()), *of_spread):
+            if axis not in self.axes:
+                raise ValueError(f"claims: {claim.id}: no axis '{axis}'{did_you_mean(axis, self.axes)}")
+        if (claim.interaction or claim.spread) and self.design.kind != "factorial":
+            raise ValueError(f"claims: {claim.id}: takes every combination of levels; use design.kind factorial")
+        for axis in claim.interaction or ():
+            if len(self.axes[axis]) != 2:
+                raise ValueError(f"claims: {claim.id}: '{axis}' has {len(self.axes[axis])} levels; two are needed")
+        level = None if claim.spread is None else claim.spread.level
+        if claim.spread is not None and level is not None and level not in list(self.levels(claim.spread.of))[1:]:
+            raise ValueError(f"claims: {claim.id}: '{level}' is no level of '{claim.spread.of}' beside the baseline's")
 
     @property
     def horizon(self) -> int:

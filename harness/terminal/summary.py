@@ -55,7 +55,8 @@ def lines(findings: StudyVerdicts) -> Iterator[str]:
         yield aligned(effect_rows(document["effects"], findings.effects.scale))
         yield from effect_sentences(document)
     for settled in findings.claims:
-        yield f"claim {settled.claim.id}, {settled.outcome}: {settled.claim.quote}"
+        evidence = f" ({settled.evidence})" if settled.evidence else ""
+        yield f"claim {settled.claim.id}, {settled.outcome}: {settled.claim.quote}{evidence}"
     for note in findings.notes:
         yield f"note: {note}"
 

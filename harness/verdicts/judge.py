@@ -22,13 +22,13 @@ from harness.statistics import (
     false_discovery,
 )
 from harness.statistics.analysis import Provisional
-from harness.statistics.claims import settle
 from harness.statistics.contrasts import closed, next_look
 from harness.statistics.controls import Control
 from harness.statistics.sensitivity import gated, gated_effects
 from harness.study.design import Arm, arms, short_names
-from harness.study.study import BASELINE, Claim, Study
+from harness.study.study import BASELINE, Study
 from harness.verdicts.amended_plan import provisional
+from harness.verdicts.claims import SettledClaim, settle_claim
 from harness.verdicts.rows import (
     failed_rows,
     identical_arms,
@@ -75,17 +75,6 @@ class MeanAndSd:
     mean: float
     sd: float | None
     n: int
-
-
-@dataclass(frozen=True)
-class SettledClaim:
-    """A claim and what became of it."""
-
-    claim: Claim
-    metric: str
-    verdict: str | None
-    outcome: str
-    """supported, contradicted or not settled."""
 
 
 @dataclass(frozen=True)
@@ -201,10 +190,14 @@ def judge(study: Study, tables: Tables, plan: Mapping[str, ArmPlan] | None = Non
     changed = provisional(tables.frozen)
     identical = identical_arms(tables, whole, study.measure.primary)
     analyses = [_analysis(study, whole, every, plan, metric, identical, changed) for metric in study.measure.metrics]
-    effects = _effects(study, whole, every)
-    analyses = [None if a is None else gated(a, sensitivity(study, counted, every, plan, a.metric)) for a in analyses]
-    if effects is not None:
-        effects = gated_effects(effects, sensitivity(study, counted, every, plan, effects.metric))
+    told = {metric: sensitivity(study, counted, every, plan, metric) for metric in study.measure.metrics}
+    analyses = [None if a is None else gated(a, told[a.metric]) for a in analyses]
+
+    def effects_on(metric: str) -> Factorial | None:
+        of_metric = _effects(study, whole, every, metric)
+        return None if of_metric is None else gated_effects(of_metric, told[metric])
+
+    effects = effects_on(study.measure.primary)
     primary, rest = analyses[0], [analysis for analysis in analyses[1:] if analysis is not None]
     if primary is not None:
         decided = {c.arm for c in primary.contrasts if c.decided}
@@ -222,21 +215,21 @@ def judge(study: Study, tables: Tables, plan: Mapping[str, ArmPlan] | None = Non
         others=others,
         effects=effects,
         controls=judged_controls(study, tables, counted, every),
-        claims=tuple(_settle(study, claim, by_metric) for claim in study.claims),
+        claims=tuple(settle_claim(study, claim, whole, by_metric, effects_on, told) for claim in study.claims),
         notes=(*_strangers(tables.trials[others_rows]), *_notes(study, trials)),
         history=tables.frozen.history,
         tables=tables,
     )
 
 
-def _effects(study: Study, trials: pd.DataFrame, every: tuple[Arm, ...]) -> Factorial | None:
+def _effects(study: Study, trials: pd.DataFrame, every: tuple[Arm, ...], name: str) -> Factorial | None:
     """Return main effects and interactions; None for other designs, and where a level has no value yet."""
     axes = {f"arm_{axis}": short for axis, short in short_names(study.axes).items()}
     compared = {arm.name for arm in every if arm.control is None}
     rows = trials[trials["arm"].isin(compared)]
     if study.design.kind == "one_factor" or not axes.keys() <= set(rows) or rows["arm"].nunique() < len(compared):
         return None
-    metric = metric_named(study.measure.primary)
+    metric = metric_named(name)
     table = rows.rename(columns=axes).assign(failed=failed_rows(rows))
     if not (table[metric.name].notna() & ~table["failed"]).any():
         return None
@@ -248,7 +241,7 @@ def _effects(study: Study, trials: pd.DataFrame, every: tuple[Arm, ...]) -> Fact
         failed="failed",
         scale=metric.scale,
         better=metric.better,
-        margin=Margin.parse(study.measure.margin),
+        margin=Margin.parse(study.measure.margin_of(name)),
         looks=study.design.looks,
         first={short_names(study.axes)[axis]: next(iter(study.levels(axis))) for axis in study.axes},
         where=f"study {study.study}",
@@ -329,19 +322,6 @@ def _given(study: Study, every: tuple[Arm, ...], plan: Mapping[str, ArmPlan]) ->
         and of_arm.proof in verdicts
         and not is_trained(study, arm, plan)
     }
-
-
-def _settle(study: Study, claim: Claim, analyses: Mapping[str, Analysis]) -> SettledClaim:
-    """Say what became of a claim."""
-    metric = claim.metric or study.measure.primary
-    contrasts = analyses[metric].contrasts if metric in analyses else ()
-    contrast = next((c for c in contrasts if c.arm == claim.arm), None)
-    if contrast is None:
-        return SettledClaim(claim, metric, None, "not settled")
-    # An arm whose trials all failed, as the baseline's did, was built: that settles nothing about it.
-    dead = contrast.verdict is Verdict.INVALID and contrast.look.rule != "given"
-    outcome = "not settled" if dead else settle(claim.expect, contrast.verdict)
-    return SettledClaim(claim, metric, contrast.verdict, outcome)
 
 
 def _strangers(trials: pd.DataFrame) -> tuple[str, ...]:

@@ -413,3 +413,9 @@ def test_a_decided_contrast_hands_its_share_of_alpha_on():
     assert 0.025 < one.p_value < 0.05
     assert (one.verdict, one.ci.level) == (Verdict.INCONCLUSIVE, pytest.approx(0.975))
     assert (two.verdict, two.ci.level) == (Verdict.HURTS, pytest.approx(0.95))
+
+
+def test_without_a_single_value_of_the_baseline_a_share_of_it_is_no_margin():
+    rows = pd.DataFrame({"unit": [0, 0, 1, 1], "arm": ["baseline", "arm"] * 2, "value": math.nan, "failed": True})
+    [contrast] = analyse(rows, baseline="baseline", better="lower", scale="raw", margin="10%").contrasts
+    assert contrast.verdict is Verdict.INVALID
