@@ -5,8 +5,9 @@ from harness.statistics import power as planning
 from harness.statistics.analysis import Analysis, Contrast
 from harness.statistics.claims import EXPECTATIONS, settle
 from harness.statistics.compare_table import compare
-from harness.statistics.contrasts import analyse, false_discovery, next_look
+from harness.statistics.contrasts import analyse, next_look
 from harness.statistics.effect import Effect
+from harness.statistics.exploratory import false_discovery
 from harness.statistics.factorial import Factorial, effects, factorial
 from harness.statistics.group_sequential import boundaries
 from harness.statistics.power import blocks_needed, detectable, pilot_sd, plan

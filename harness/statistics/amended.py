@@ -6,11 +6,11 @@ import functools
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from harness.statistics.family import holm
 from harness.statistics.group_sequential import sequential_p
 from harness.statistics.many_studies import running, shared_baseline
+from harness.statistics.student_t import t_sf
 
 DRAWS = 20_000
 """Simulated studies: the standard error of a rate near 0.1 is 0.002."""
@@ -54,7 +54,7 @@ def amended_error_rate(plans: tuple[JudgedPlan, ...], alpha: float = 0.05) -> fl
         for plan in kept:
             n = np.array(plan.looks[: plan.seen])
             t = mean[:, : plan.contrasts, n - 1] / sd[:, : plan.contrasts, n - 1] * np.sqrt(n)
-            p = sequential_p(plan.looks, 2 * stats.t.sf(np.abs(t), n - 1))[..., -1]
+            p = sequential_p(plan.looks, 2 * t_sf(np.abs(t), n - 1))[..., -1]
             rejected |= (holm(p) <= alpha).any(axis=1)
         wrong += int(rejected.sum())
     return wrong / DRAWS

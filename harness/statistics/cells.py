@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+import scipy
 
 from harness.statistics.paired_blocks import Bools, Floats, PairedBlocks, rounding_of
 from harness.statistics.verdict_rule import Scale
@@ -111,4 +111,4 @@ class Cells:
         if spread <= 0:
             return math.nan, math.nan
         f = blocks * float((effects.mean(axis=0) ** 2).sum()) / df / spread
-        return f, float(stats.f.sf(f, df, df * (blocks - 1)))
+        return f, float(scipy.stats.f.sf(f, df, df * (blocks - 1)))

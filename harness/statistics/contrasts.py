@@ -9,7 +9,6 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from harness.errors import DataError, did_you_mean
 from harness.statistics import paired_tests as tests
@@ -340,15 +339,3 @@ def closed(analysis: Analysis, arms: Collection[str]) -> Analysis:
         for c in analysis.contrasts
     ]
     return replace(analysis, contrasts=tuple(replace(c, sentence=sentence(c, analysis)) for c in contrasts))
-
-
-def false_discovery(analyses: Sequence[Analysis]) -> tuple[Analysis, ...]:
-    """Return exploratory analyses with `p_fdr` over all their contrasts together (Benjamini & Hochberg 1995)."""
-    p_values = [c.p_sequential if c.p_sequential is not None else c.p_value for a in analyses for c in a.contrasts]
-    tested = [p for p in p_values if p is not None]
-    adjusted = iter(stats.false_discovery_control(tested).tolist() if tested else [])
-    p_fdr = iter([None if p is None else float(next(adjusted)) for p in p_values])
-    return tuple(
-        replace(a, family="exploratory", contrasts=tuple(replace(c, p_fdr=next(p_fdr)) for c in a.contrasts))
-        for a in analyses
-    )

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from harness.statistics.analysis import Contrast, Interval, known
 from harness.statistics.contrasts import Terms
@@ -14,6 +14,7 @@ from harness.statistics.decisions import FEWEST_EQUIVALENT
 from harness.statistics.family import holm, levels
 from harness.statistics.model_matrix import Fit, Model
 from harness.statistics.paired_blocks import Floats
+from harness.statistics.student_t import t_isf, t_sf
 from harness.statistics.verdict_rule import Verdict, classify
 
 
@@ -60,7 +61,7 @@ def lenth(effects: Floats, alpha: float = 0.05) -> tuple[float, float, float]:
     small = sizes[sizes < 2.5 * 1.5 * np.median(sizes)]
     pse = 1.5 * float(np.median(small)) if len(small) else 0.0
     m = len(sizes)
-    reach = stats.t.ppf([1 - alpha / 2, (1 + (1 - alpha) ** (1 / m)) / 2], m / 3)
+    reach = scipy.stats.t.ppf([1 - alpha / 2, (1 + (1 - alpha) ** (1 / m)) / 2], m / 3)
     return pse, float(reach[0]) * pse, float(reach[1]) * pse
 
 
@@ -77,14 +78,14 @@ def unblocked_effects(model: Model, fit: Fit, terms: Terms, pse: float, me: floa
         errors[term] = pse
         if fit.residual_df and fit.residual > 0:
             ratio = fit.squares(columns) / len(columns) / (fit.residual / fit.residual_df)
-            p_values[term] = float(stats.f.sf(ratio, len(columns), fit.residual_df))
+            p_values[term] = float(scipy.stats.f.sf(ratio, len(columns), fit.residual_df))
             weights = np.zeros(len(fit.b))
             weights[columns[0]] = 2.0
             errors[term] = fit.se(weights)
         elif pse > 0:
-            p_values[term] = float(2 * stats.t.sf(abs(estimates[term]) / pse, df))
+            p_values[term] = float(2 * t_sf(abs(estimates[term]) / pse, df))
         if width is not None and enough and errors[term] > 0:
-            p_equal[term] = float(stats.t.sf((width - abs(estimates[term])) / errors[term], df))
+            p_equal[term] = float(t_sf((width - abs(estimates[term])) / errors[term], df))
     effects = {}
     main = [term for term in model.terms if term in model.levels]
     for family in (main, [term for term in model.terms if term not in model.levels]):
@@ -93,7 +94,7 @@ def unblocked_effects(model: Model, fit: Fit, terms: Terms, pse: float, me: floa
             continue
         shown = zip(family, holm(p), holm(equal), levels(p, alpha), strict=True)
         for term, p_holm, p_equal_holm, level in shown:
-            reach = float(stats.t.isf(level / 2, df)) * errors[term]
+            reach = float(t_isf(level / 2, df)) * errors[term]
             estimate, columns = estimates[term], model.columns[term]
             is_better = (estimate < 0) == (terms.rules.better == "lower")
             judged_here = term in model.levels and two_level[term]

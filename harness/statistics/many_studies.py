@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from harness.statistics.decisions import FEWEST_EQUIVALENT
 from harness.statistics.family import replay
 from harness.statistics.group_sequential import boundaries
 from harness.statistics.paired_blocks import Floats
+from harness.statistics.student_t import t_isf, t_sf
 from harness.statistics.verdict_rule import Verdict, classify
 
 DIFFERENT = [Verdict.HELPS.value, Verdict.HURTS.value, Verdict.NEGLIGIBLE.value]
@@ -87,10 +87,10 @@ def judged_studies(
     """
     n = np.array(looks)
     se = sd / np.sqrt(n)
-    p_differs = 2 * stats.t.sf(np.abs(mean) / se, n - 1) if tests is None else tests[0]
+    p_differs = 2 * t_sf(np.abs(mean) / se, n - 1) if tests is None else tests[0]
     p_equal = np.full_like(mean, np.nan)
     if margin is not None:
-        sides = [stats.t.sf((margin + side * mean) / se, n - 1) for side in (1, -1)]
+        sides = [t_sf((margin + side * mean) / se, n - 1) for side in (1, -1)]
         p_equal = np.where(n >= FEWEST_EQUIVALENT, np.maximum(*sides), np.nan)
     outcome = replay(p_differs, p_equal, looks=looks, alpha=alpha)
     decided = np.maximum(
@@ -109,7 +109,7 @@ def critical_values(looks: tuple[int, ...], at: NDArray[np.int64], level: Floats
     result = np.empty(level.shape)
     for value in np.unique(level):
         nominal = np.array(boundaries(looks, float(value)))
-        of_look = stats.t.isf(nominal / 2, np.array(looks) - 1)
+        of_look = t_isf(nominal / 2, np.array(looks) - 1)
         result[level == value] = of_look[at[level == value]]
     return result
 

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from harness.statistics.analysis import Favoured, WorstRank
 from harness.statistics.paired_blocks import Bools, Floats, PairedBlocks
+from harness.statistics.student_t import t_isf, t_sf
 from harness.statistics.verdict_rule import Better
 
 EXACT_UP_TO = 20
@@ -57,13 +59,13 @@ class Summary:
     @property
     def p(self) -> float:
         """Two-sided p value of the paired t test; NaN where it does not exist."""
-        return float(2 * stats.t.sf(abs(self.t), self.n - 1)) if self.usable else math.nan
+        return float(2 * t_sf(abs(self.t), self.n - 1)) if self.usable else math.nan
 
     def interval(self, p: float) -> tuple[float, float]:
         """Return the t interval of level 1 - `p`; NaN bounds where it does not exist."""
         if not self.usable:
             return math.nan, math.nan
-        reach = float(stats.t.isf(p / 2, self.n - 1)) * self.se
+        reach = float(t_isf(p / 2, self.n - 1)) * self.se
         return self.mean - reach, self.mean + reach
 
 
@@ -170,8 +172,8 @@ def tost(summary: Summary, margin: float) -> float:
         return 0.5**summary.n if abs(summary.mean) < margin else 1.0
     if not summary.usable:
         return math.nan
-    above = stats.t.sf((summary.mean + margin) / summary.se, summary.n - 1)
-    below = stats.t.cdf((summary.mean - margin) / summary.se, summary.n - 1)
+    above = t_sf((summary.mean + margin) / summary.se, summary.n - 1)
+    below = t_sf((margin - summary.mean) / summary.se, summary.n - 1)
     return float(max(above, below))
 
 
@@ -205,7 +207,9 @@ def pitman_morgan(pairs: PairedBlocks) -> tuple[float, float, float]:
     sd_a, sd_b = float(np.std(a, ddof=1)), float(np.std(b, ddof=1))
     if len(a) < 4 or not (_spread(a + b) and summarise(pairs).sd > 0):
         return sd_a, sd_b, math.nan
-    return sd_a, sd_b, float(stats.pearsonr(a + b, a - b).pvalue)
+    r = float(np.clip(np.corrcoef(a + b, a - b)[0, 1], -1, 1))
+    t = math.inf if abs(r) == 1 else abs(r) * math.sqrt((len(a) - 2) / ((1 - r) * (1 + r)))
+    return sd_a, sd_b, float(2 * t_sf(t, len(a) - 2))
 
 
 def mcnemar(pairs: PairedBlocks) -> tuple[int, int, float]:
@@ -215,9 +219,8 @@ def mcnemar(pairs: PairedBlocks) -> tuple[int, int, float]:
     """
     arm_only = int((pairs.arm_failed & ~pairs.baseline_failed).sum())
     baseline_only = int((pairs.baseline_failed & ~pairs.arm_failed).sum())
-    if arm_only + baseline_only == 0:
-        return arm_only, baseline_only, 1.0
-    return arm_only, baseline_only, float(stats.binomtest(arm_only, arm_only + baseline_only, 0.5).pvalue)
+    tail = special.bdtr(min(arm_only, baseline_only), arm_only + baseline_only, 0.5)
+    return arm_only, baseline_only, min(float(2 * tail), 1.0)
 
 
 def worst_ranked(pairs: PairedBlocks, better: Better) -> WorstRank:
@@ -234,7 +237,7 @@ def worst_ranked(pairs: PairedBlocks, better: Better) -> WorstRank:
     worse_by = worse_by[worse_by != 0]
     if len(worse_by) == 0:
         return WorstRank(None, 0, 0, "neither")
-    signed = np.sign(worse_by) * stats.rankdata(np.abs(worse_by))
+    signed = np.sign(worse_by) * pd.Series(np.abs(worse_by)).rank().to_numpy()
     better_blocks = int((worse_by < 0).sum())
     return WorstRank(
         signed_rank(signed), better_blocks, len(worse_by) - better_blocks, SIDES[-int(np.sign(signed.sum()))]
@@ -306,4 +309,5 @@ def skewness(differences: Floats) -> float:
     """Return the adjusted sample skewness of the differences; NaN with fewer than three or without spread."""
     if len(differences) < 3 or not _spread(differences):
         return math.nan
-    return float(stats.skew(differences, bias=False))
+    n, d = len(differences), differences - np.mean(differences)
+    return float(math.sqrt(n * (n - 1)) / (n - 2) * np.mean(d**2 * d) / np.mean(d**2) ** 1.5)

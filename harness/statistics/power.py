@@ -9,12 +9,13 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from scipy import optimize, special, stats
+import scipy
 
 from harness.errors import DataError
 from harness.statistics.decisions import FEWEST_EQUIVALENT
 from harness.statistics.paired_blocks import Floats, blocks_of
 from harness.statistics.paired_tests import summarise
+from harness.statistics.student_t import t_isf
 from harness.statistics.verdict_rule import Margin, Scale
 
 MOST_BLOCKS = 100_000
@@ -35,7 +36,7 @@ def _averaged(inside: Callable[[Floats], Floats], df: int, top: float) -> float:
         return 0.0
     nodes, weights = _nodes()
     u = low + (high - low) * nodes
-    constant = math.log(2) + df / 2 * math.log(df / 2) - float(special.gammaln(df / 2))
+    constant = math.log(2) + df / 2 * math.log(df / 2) - float(scipy.special.gammaln(df / 2))
     density = np.exp(constant + (df - 1) * np.log(u) - df * u**2 / 2)
     return float((inside(u) * density * weights).sum() * (high - low))
 
@@ -53,10 +54,10 @@ def power_of_difference(n: int, difference: float, sd: float, alpha: float = 0.0
 
 
 def _power(df: int, shift: float, alpha: float) -> float:
-    critical = float(stats.t.isf(alpha / 2, df))
+    critical = float(t_isf(alpha / 2, df))
 
     def missed(u: Floats) -> Floats:
-        return np.asarray(special.ndtr(critical * u - shift) - special.ndtr(-critical * u - shift))
+        return np.asarray(scipy.special.ndtr(critical * u - shift) - scipy.special.ndtr(-critical * u - shift))
 
     return min(1.0, max(0.0, 1 - _averaged(missed, df, math.inf)))
 
@@ -76,12 +77,12 @@ def power_of_equivalence(n: int, margin: float, sd: float, alpha: float = 0.05, 
     """
     if n < 2:
         return 0.0
-    critical, root = float(stats.t.isf(alpha, n - 1)), math.sqrt(n)
+    critical, root = float(t_isf(alpha, n - 1)), math.sqrt(n)
     width, shift = margin / sd * root, difference / sd * root
 
     def inside(u: Floats) -> Floats:
         reach = width - critical * u
-        return np.asarray(special.ndtr(reach - shift) - special.ndtr(-reach - shift))
+        return np.asarray(scipy.special.ndtr(reach - shift) - scipy.special.ndtr(-reach - shift))
 
     return min(1.0, max(0.0, _averaged(inside, n - 1, width / critical)))
 
@@ -100,7 +101,7 @@ def detectable(n: int, sd: float, alpha: float = 0.05, power: float = 0.8) -> fl
     top = 4.0
     while power_of_difference(n, top, 1.0, alpha) < power:
         top *= 2
-    return sd * float(optimize.brentq(lambda d: power_of_difference(n, d, 1.0, alpha) - power, 1e-9, top))
+    return sd * float(scipy.optimize.brentq(lambda d: power_of_difference(n, d, 1.0, alpha) - power, 1e-9, top))
 
 
 def blocks_needed(
@@ -177,7 +178,7 @@ def pilot_sd(table: pd.DataFrame, *, baseline: str, scale: Scale) -> dict[str, t
             continue
         summary = summarise(blocks.pairs(arm, baseline))
         if summary.n >= 2:
-            upper = summary.sd * math.sqrt((summary.n - 1) / stats.chi2.ppf(0.2, summary.n - 1))
+            upper = summary.sd * math.sqrt((summary.n - 1) / scipy.stats.chi2.ppf(0.2, summary.n - 1))
             pilots[arm] = (summary.n, summary.sd, float(upper))
     return pilots
 

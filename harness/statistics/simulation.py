@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from harness.errors import DataError
 from harness.statistics.analysis import plain
@@ -18,6 +17,7 @@ from harness.statistics.group_sequential import boundaries, check_looks, draw_st
 from harness.statistics.many_studies import at_looks, draw, judged_studies, running, shared_baseline
 from harness.statistics.number_format import aligned
 from harness.statistics.power import power_of_equivalence, unmatched_blocks
+from harness.statistics.student_t import t_isf, t_sf
 from harness.statistics.verdict_rule import Verdict
 
 LOOKS = (6, 9, 12, 16, 20)
@@ -97,7 +97,7 @@ def _type_one(shape: str, setting: _Setting) -> dict[str, Any]:
         differences = errors[:, 1:] if setting.contrasts == 1 else shared_baseline(errors)
         mean, sd = (x[..., 1:] for x in running(differences))
         t = mean / sd * np.sqrt(n)
-        p = 2 * stats.t.sf(np.abs(t), n - 1)
+        p = 2 * t_sf(np.abs(t), n - 1)
         at = np.array(looks) - 2
         any_look = holm(sequential_p(looks, p[..., at])[..., -1]) <= alpha
         evidence = log_e(t, n) >= -math.log(alpha / setting.contrasts)
@@ -118,13 +118,13 @@ def _type_one(shape: str, setting: _Setting) -> dict[str, Any]:
 
 def _coverage(n: int, shape: str, alpha: float, rng: np.random.Generator, draws: int) -> dict[str, Any]:
     errors = draw(shape, (draws, n), rng)
-    reach = stats.t.isf(alpha / 2, n - 1) * errors.std(axis=1, ddof=1) / math.sqrt(n)
+    reach = t_isf(alpha / 2, n - 1) * errors.std(axis=1, ddof=1) / math.sqrt(n)
     return {"errors": shape, "blocks": n, "coverage": float((np.abs(errors.mean(axis=1)) <= reach).mean())}
 
 
 def _equivalence(n: int, margin: float, alpha: float, rng: np.random.Generator, draws: int) -> dict[str, Any]:
     mean, sd = draw_statistics((n,), draws, 0.0, rng)
-    reach = stats.t.isf(alpha, n - 1) * sd[:, 0] / math.sqrt(n)
+    reach = t_isf(alpha, n - 1) * sd[:, 0] / math.sqrt(n)
     found = float(((mean[:, 0] - reach > -margin) & (mean[:, 0] + reach < margin)).mean())
     return {"blocks": n, "margin": margin, "simulated": found, "predicted": power_of_equivalence(n, margin, 1.0, alpha)}
 

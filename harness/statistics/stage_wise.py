@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import optimize, stats
+import scipy
 
 from harness.statistics.analysis import StageWise
 from harness.statistics.group_sequential import boundaries, normal_scores, null_scores
 from harness.statistics.paired_tests import Summary
+from harness.statistics.student_t import t_isf
 
 DRAWS = 50_000
 """Simulated studies behind each estimate: a probability near 0.5 is off by 0.002."""
@@ -41,7 +42,7 @@ def stage_wise(looks: tuple[int, ...], look: int, summary: Summary, alpha: float
         return StageWise(summary.mean, 1 - alpha, *summary.interval(alpha))
     n = np.array(looks[: look + 1])
     z = null_scores(looks)[:DRAWS, : look + 1]
-    critical = stats.t.isf(np.array(boundaries(looks, alpha)[:look]) / 2, n[:-1] - 1)
+    critical = t_isf(np.array(boundaries(looks, alpha)[:look]) / 2, n[:-1] - 1)
 
     def as_large(effect: float) -> float:
         """Return the probability of an outcome at least as large as the observed one."""
@@ -59,7 +60,7 @@ def stage_wise(looks: tuple[int, ...], look: int, summary: Summary, alpha: float
     reach = REACH * summary.se
     low, middle, high = (
         float(
-            optimize.brentq(
+            scipy.optimize.brentq(
                 lambda effect, p=p: as_large(effect) - p,
                 summary.mean - reach,
                 summary.mean + reach,
