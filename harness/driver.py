@@ -14,6 +14,7 @@ from typing import Any
 
 from harness.errors import MissingExtraError, StoreError
 from harness.executors.base import Compute, Event, Executor, Finished, Lost, Place
+from harness.executors.in_process import InProcess
 from harness.metrics.catalogue import metric_named, missing_extra
 from harness.provenance import environment, package_versions, sources_digest
 from harness.results.schema import LOST, ArmPlan, TrialRows
@@ -196,7 +197,13 @@ class Driver:
             if missing := missing_extra(metric_named(name)):
                 raise MissingExtraError(missing)
         notes = [note for settings in _distinct_data(self.arms) for note in load(settings, self.cache).notes]
-        plan = preflight(self.study, self.arms, cache=self.cache, workers=self.executor.workers or 1)
+        plan = preflight(
+            self.study,
+            self.arms,
+            cache=self.cache,
+            workers=self.executor.workers or 1,
+            alone=isinstance(self.executor, InProcess),
+        )
         refuse_if_none_can_be_trained(self.study, plan.arms)
         self.plans = {found.arm: found for found in plan.arms}
         document = {

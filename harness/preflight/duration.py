@@ -16,8 +16,13 @@ def first_blocks(study: Study) -> int:
     return study.design.looks[0] if study.design.looks else study.design.most_blocks
 
 
-def estimate(study: Study, every: Sequence[ArmFindings], workers: int, busy: BusyProcesses, device: str) -> float:
-    """Time what is left to train, mark arms beyond the budget, and return the seconds up to the first look."""
+def estimate(
+    study: Study, every: Sequence[ArmFindings], workers: int, busy: BusyProcesses | None, device: str
+) -> float:
+    """Time what is left to train, mark arms beyond the budget, and return the seconds up to the first look.
+
+    Trials that share the machine with `busy` processes start with them; without any, nothing has to start.
+    """
     arms = {
         findings.arm.name: (findings.arm.settings, findings.pair, findings.size, findings.data)
         for findings in every
@@ -25,9 +30,11 @@ def estimate(study: Study, every: Sequence[ArmFindings], workers: int, busy: Bus
     }
     if not arms:
         return 0.0
-    started = busy.start_seconds()
-    settings, _, _, data = next(iter(arms.values()))
-    busy.train(settings, styles=len(data.styles), paired=data.paired)
+    started = 0.0
+    if busy is not None:
+        started = busy.start_seconds()
+        settings, _, _, data = next(iter(arms.values()))
+        busy.train(settings, styles=len(data.styles), paired=data.paired)
     paces, failures = step_paces(arms, device=device)
     timings: dict[str, EvaluationTiming] = {}
     for findings in every:

@@ -61,6 +61,7 @@ def preflight(
     *,
     cache: Path | None,
     workers: int = 1,
+    alone: bool = False,
     measure_speed: bool = True,
     device: str = "cpu",
 ) -> Preflight:
@@ -73,6 +74,7 @@ def preflight(
         arms: Its arms, the baseline first.
         cache: Folder of rendered data, by content.
         workers: Trials that are computed at the same time.
+        alone: This process will compute them itself, so that there is no other whose start takes time.
         measure_speed: Time training steps and evaluations; otherwise nothing is said of time.
         device: The device whose pace is measured.
 
@@ -81,7 +83,7 @@ def preflight(
     """
     for door in own_code(study, arms):
         plugins.load(door)
-    busy = BusyProcesses(workers) if measure_speed else None
+    busy = BusyProcesses(workers) if measure_speed and not alone else None
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -92,7 +94,7 @@ def preflight(
             _inspect(study, every)
             _compare(every)
             known = _facts(every)
-            seconds = estimate(study, every, workers, busy, device) if busy is not None else None
+            seconds = estimate(study, every, workers, busy, device) if measure_speed else None
     finally:
         if busy is not None:
             busy.leave()

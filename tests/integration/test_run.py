@@ -98,7 +98,7 @@ def test_a_study_runs_from_file_to_verdict(done: tuple[Path, subprocess.Complete
 def test_the_same_study_again_computes_nothing(done: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     folder, _ = done
     before = rows(folder / "results" / "tiny")
-    again = call("run", folder / "tiny.yaml", "--results", folder / "results")
+    again = call("run", folder / "tiny.yaml", "--results", folder / "results", "--executor", "local", "--workers", 2)
     assert again.returncode == 0, again.stderr
     assert "0 of 4 trials to compute" in again.stdout
     assert rows(folder / "results" / "tiny") == before
