@@ -21,13 +21,22 @@ from harness.study.study import Study, put
 from harness.trial.training import Trainer, train
 
 NO_OPS = ("no-op", "dead")
+
+
+def first_of_their_kind(group: str) -> tuple[int, ...]:
+    """Return the first arms of each nature and each part of the settings: the others repeat them in the slow tests."""
+    kinds = [(nature, frozenset(p.rpartition(".")[0] for p in changes)) for nature, changes in GROUPS[group][2]]
+    return tuple(n for n, kind in enumerate(kinds) if kinds.index(kind) == n and group != "plain, real changes")
+
+
+FAST = {group: first_of_their_kind(group) for group in GROUPS}
 CASES = [
     pytest.param(
         group,
         number,
         nature,
         id=f"{nature}: {group}: {changes}",
-        marks=[pytest.mark.slow] if group == "plain, real changes" else [],
+        marks=[] if number in FAST[group] else [pytest.mark.slow],
     )
     for group, (_, _, arms) in GROUPS.items()
     for number, (nature, changes) in enumerate(arms)
@@ -49,17 +58,19 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @functools.cache
-def plans(group: str, cache: Path) -> tuple[ArmPlan, ...]:
-    """Return what preflight says of each arm of a group."""
-    base, _, arms = GROUPS[group]
-    numbered = [Arm(str(number), {}, settings_of(group, number)) for number in range(len(arms))]
-    every = [Arm("baseline", {}, settings_of(group, None)), *numbered]
-    return preflight(Study.model_validate(base), every, cache=cache, measure_speed=False).arms[1:]
+def plans(group: str, numbers: tuple[int, ...], cache: Path) -> dict[int, ArmPlan]:
+    """Return what preflight says of some arms of a group."""
+    compared = [Arm(str(number), {}, settings_of(group, number)) for number in numbers]
+    every = [Arm("baseline", {}, settings_of(group, None)), *compared]
+    study = Study.model_validate(GROUPS[group][0])
+    return dict(zip(numbers, preflight(study, every, cache=cache, measure_speed=False).arms[1:], strict=True))
 
 
 @pytest.mark.parametrize(("group", "number", "nature"), CASES)
 def test_each_arm_is_called_what_it_is(group: str, number: int, nature: str, cache: Path) -> None:
-    plan = plans(group, cache)[number]
+    fast = FAST[group]
+    slow = tuple(n for n in range(len(GROUPS[group][2])) if n not in fast)
+    plan = plans(group, fast if number in fast else slow, cache)[number]
     proofs = {"no-op": "no-op", "dead": "no-op", "invalid": "invalid", "class": "same-function-class"}
     assert plan.proof == proofs.get(nature), plan.reason
     assert ("never read" in (plan.reason or "")) == (nature == "dead"), plan.reason
@@ -101,7 +112,8 @@ def test_training_an_arm_to_its_end_bears_out_what_it_is_called(group: str, numb
 
 def reason(group: str, changes: Changes, cache: Path) -> str:
     """Return what is said of the arm with these changes."""
-    return plans(group, cache)[[c for _, c in GROUPS[group][2]].index(changes)].reason or ""
+    number = [c for _, c in GROUPS[group][2]].index(changes)
+    return plans(group, FAST[group] if number in FAST[group] else (number,), cache)[number].reason or ""
 
 
 def test_a_difference_at_a_few_steps_alone_is_said_with_their_number(cache: Path) -> None:
