@@ -1,9 +1,10 @@
-"""One thread, no deadline: what every test session starts with."""
+"""One thread, no deadline: what every test session starts with, and `HARNESS_TESTS=thorough` for more of each law."""
 
 from __future__ import annotations
 
 import os
 import sys
+from typing import IO, Any
 
 for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[_name] = "1"
@@ -11,8 +12,11 @@ for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 import pytest
 from hypothesis import HealthCheck, settings
 
-settings.register_profile("harness", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=25)
-settings.load_profile("harness")
+for _profile, _examples in (("fast", 10), ("thorough", 100)):
+    settings.register_profile(
+        _profile, deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=_examples
+    )
+settings.load_profile(os.environ.get("HARNESS_TESTS", "fast"))
 
 
 @pytest.fixture
@@ -22,3 +26,14 @@ def formula(monkeypatch: pytest.MonkeyPatch) -> None:
 
     for name, module in dummy.stand_ins().items():
         monkeypatch.setitem(sys.modules, name, module)
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are built, but matplotlib's second of drawing each of them is left out."""
+    from matplotlib.figure import Figure
+
+    def savefig(_: Figure, file: IO[Any], *, format: str, **__: Any) -> None:
+        file.write("<svg ></svg>" if format == "svg" else b"%PDF")
+
+    monkeypatch.setattr(Figure, "savefig", savefig)

@@ -20,7 +20,6 @@ from harness.statistics.group_sequential import boundaries, sequential_p
 from harness.statistics.paired_tests import sign_flip
 
 numbers = st.floats(-50, 50).map(lambda x: round(x, 3))
-quick = settings(deadline=None, max_examples=25)
 
 
 @st.composite
@@ -40,7 +39,6 @@ def ask(table, **options):
     return analyse(table, **{"baseline": "a", "better": "lower", "scale": "raw", "margin": 2.0, **options})
 
 
-@quick
 @given(table=tables(), seed=st.integers(0, 10))
 def test_the_order_of_rows_does_not_matter(table, seed):
     shuffled = table.sample(frac=1, random_state=seed)
@@ -49,7 +47,6 @@ def test_the_order_of_rows_does_not_matter(table, seed):
     assert one == two
 
 
-@quick
 @given(table=tables(arms=("a", "b")))
 def test_swapping_arm_and_baseline_turns_the_contrast_around(table):
     one, two = ask(table).contrasts[0], ask(table, baseline="b").contrasts[0]
@@ -61,7 +58,6 @@ def test_swapping_arm_and_baseline_turns_the_contrast_around(table):
         assert (two.ci.low, two.ci.high) == pytest.approx((-one.ci.high, -one.ci.low))
 
 
-@quick
 @given(table=tables(), shifts=st.lists(st.integers(-64, 64), min_size=9, max_size=9))
 def test_adding_a_constant_to_a_block_changes_no_estimate(table, shifts):
     moved = table.assign(value=table["value"] + table["unit"].map(dict(enumerate(shifts))))
@@ -70,7 +66,6 @@ def test_adding_a_constant_to_a_block_changes_no_estimate(table, shifts):
         assert two.sd == pytest.approx(one.sd, abs=1e-9)
 
 
-@quick
 @given(table=tables(), factor=st.sampled_from([0.25, 2.0, 1024.0]))
 def test_other_units_of_measurement_give_the_same_verdict(table, factor):
     scaled = table.assign(value=table["value"] * factor)
@@ -80,7 +75,6 @@ def test_other_units_of_measurement_give_the_same_verdict(table, factor):
         assert two.estimate == pytest.approx(one.estimate * factor)
 
 
-@quick
 @given(table=tables())
 def test_the_log_scale_is_the_raw_scale_of_logarithms(table):
     positive = table.assign(value=np.exp(table["value"] / 50))
@@ -91,7 +85,6 @@ def test_the_log_scale_is_the_raw_scale_of_logarithms(table):
         assert (one.estimate, one.t, one.verdict) == (two.estimate, two.t, two.verdict)
 
 
-@quick
 @given(table=tables())
 def test_better_the_other_way_round_swaps_helps_and_hurts_only(table):
     swap = {Verdict.HELPS: Verdict.HURTS, Verdict.HURTS: Verdict.HELPS}
@@ -100,7 +93,6 @@ def test_better_the_other_way_round_swaps_helps_and_hurts_only(table):
         assert two.ci == one.ci
 
 
-@quick
 @given(table=tables(arms=("a", "b"), smallest=3))
 def test_estimates_equal_scipys_paired_t_test(table):
     wide = table.pivot(index="unit", columns="arm", values="value")
@@ -114,7 +106,6 @@ def test_estimates_equal_scipys_paired_t_test(table):
         assert (c.ci.low, c.ci.high) == pytest.approx((interval.low, interval.high))
 
 
-@quick
 @given(table=tables(smallest=3), gone=st.integers(0, 2))
 def test_a_missing_cell_of_one_arm_changes_nothing_about_another(table, gone):
     torn = table[~((table["unit"] == gone) & (table["arm"] == "c"))]
@@ -124,7 +115,6 @@ def test_a_missing_cell_of_one_arm_changes_nothing_about_another(table, gone):
     assert ask(torn).contrast("c").pairs_lost == 1
 
 
-@quick
 @given(table=tables(smallest=1, hostile=True), looks=st.sampled_from([None, (2, 4), (3, 5, 8)]))
 def test_any_table_gives_json_without_nan_and_a_sentence_an_arm_or_a_message(table, looks):
     arms = set(table["arm"])
@@ -142,7 +132,6 @@ def test_any_table_gives_json_without_nan_and_a_sentence_an_arm_or_a_message(tab
         assert all(0 < p <= 1 for p in adjusted)
 
 
-@quick
 @given(table=tables(smallest=3))
 def test_adjusted_p_values_are_never_smaller_than_plain_ones(table):
     for c in ask(table).contrasts:
@@ -151,7 +140,6 @@ def test_adjusted_p_values_are_never_smaller_than_plain_ones(table):
         assert c.p_max_t is None or c.p_max_t >= c.p_sign_flip - 1e-12
 
 
-@quick
 @given(table=tables(), margins=st.tuples(st.floats(0.01, 20), st.floats(1.1, 4)))
 def test_a_wider_margin_never_opens_a_decided_contrast(table, margins):
     narrow, factor = margins
@@ -161,7 +149,6 @@ def test_a_wider_margin_never_opens_a_decided_contrast(table, margins):
         assert one.verdict_double_margin is ask(table, margin=narrow * 2).contrast(one.arm).verdict
 
 
-@quick
 @given(d=st.lists(st.integers(-5, 5), min_size=1, max_size=9))
 def test_the_sign_flip_counts_all_flips(d):
     signs = np.array(np.meshgrid(*[[-1, 1]] * len(d))).reshape(len(d), -1)
@@ -169,7 +156,7 @@ def test_the_sign_flip_counts_all_flips(d):
     assert sign_flip(np.array(d, float)) == pytest.approx(np.mean(sums >= abs(sum(d))))
 
 
-@settings(deadline=None, max_examples=4)
+@settings(max_examples=4)
 @given(steps=st.lists(st.integers(1, 6), min_size=2, max_size=4))
 def test_every_schedule_has_growing_boundaries_below_alpha_and_consistent_p_values(steps):
     looks = tuple(int(n) for n in 3 + np.cumsum(steps))
@@ -180,7 +167,6 @@ def test_every_schedule_has_growing_boundaries_below_alpha_and_consistent_p_valu
     assert sequential_p(looks, [found[0] / 2]) < 0.05 < sequential_p(looks, [found[0] * 2])
 
 
-@quick
 @given(expected=st.sampled_from(sorted(EXPECTATIONS)), verdict=st.sampled_from(list(Verdict)))
 def test_helping_and_hurting_are_mirror_images_in_what_they_settle(expected, verdict):
     swap = {"helps": "hurts", "hurts": "helps", "not worse": "not better", "not better": "not worse"}
@@ -188,7 +174,6 @@ def test_helping_and_hurting_are_mirror_images_in_what_they_settle(expected, ver
     assert settle(expected, verdict) == settle(swap.get(expected, expected), mirror.get(verdict, verdict))
 
 
-@quick
 @given(values=st.lists(numbers, min_size=8, max_size=8), blocks=st.lists(st.integers(-30, 30), min_size=3, max_size=3))
 def test_sums_of_squares_of_a_balanced_factorial_add_up_and_block_shifts_move_no_effect(values, blocks):
     rng = np.random.default_rng(0)

@@ -161,7 +161,8 @@ def test_random_streams_threads_and_files_are_left_as_they_were(cache: Path, tmp
 def test_trials_are_counted_without_arms_that_are_settled_and_up_to_the_first_look(cache: Path) -> None:
     axes = {"discriminator.blur": {"none": {"position": "none"}, "k1": {"position": "input", "kernel_size": 1}}}
     looked = study(axes={**axes, "generator.refine": [False, True]}, design={"blocks": {"looks": [2, 5]}})
-    assert (plan(looked, cache).trials, plan(looked, cache).trials_at_most) == (4, 10)
+    planned = plan(looked, cache)
+    assert (planned.trials, planned.trials_at_most) == (4, 10)
     assert plan(study(axes=axes, train_no_ops=True), cache).trials == 6
 
 

@@ -68,7 +68,7 @@ def test_all_four_files_carry_the_verdict_of_every_arm(usual: dict[str, str]) ->
     assert verdicts["spectral_norm=convs"] == "helps"
 
 
-def test_the_page_answers_its_question_before_anything_else(tmp_path: Path) -> None:
+def test_the_page_answers_its_question_before_anything_else(tmp_path: Path, undrawn: None) -> None:
     asked = study(axes={"discriminator.spectral_norm": ["none", "convs"]})
     text = Seen(written(tmp_path, asked=asked)["html"]).text
     body = text[text.index("study pretended") :]
@@ -94,7 +94,7 @@ def test_ids_are_unique_in_the_page(usual: dict[str, str]) -> None:
     assert len(ids) == len(set(ids))
 
 
-def test_text_of_the_study_is_text_in_every_file(tmp_path: Path) -> None:
+def test_text_of_the_study_is_text_in_every_file(tmp_path: Path, undrawn: None) -> None:
     arm = f"spectral_norm={NASTY}"
     asked = study(
         question=NASTY,
@@ -137,7 +137,9 @@ def test_partial_results_are_shown_as_far_as_they_go(tmp_path: Path, options: di
     json.loads(files["json"], parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
 
 
-def test_failed_trials_are_listed_with_what_happened_and_counted_beside_the_verdict(tmp_path: Path) -> None:
+def test_failed_trials_are_listed_with_what_happened_and_counted_beside_the_verdict(
+    tmp_path: Path, undrawn: None
+) -> None:
     files = written(tmp_path, statuses=FAILED)
     seen = Seen(files["html"])
     assert seen.text.count("losses nan and <b>1|2</b> at step 120") == 2
@@ -148,7 +150,7 @@ def test_failed_trials_are_listed_with_what_happened_and_counted_beside_the_verd
     assert (cells["pairs"], cells["lost"]) == ("2", "2")
 
 
-def test_a_failed_control_marks_the_whole_report(tmp_path: Path) -> None:
+def test_a_failed_control_marks_the_whole_report(tmp_path: Path, undrawn: None) -> None:
     files = written(tmp_path, asked=study(controls={"negative": "a/a"}), fids={**FIDS, "a/a": 90.0})
     assert not json.loads(files["json"])["sound"]
     assert "A negative control was told apart" in Seen(files["html"]).text
@@ -156,14 +158,14 @@ def test_a_failed_control_marks_the_whole_report(tmp_path: Path) -> None:
     assert "A NEGATIVE CONTROL WAS TOLD APART" in files["md"].split("##")[0]
 
 
-def test_a_sound_report_carries_no_alarm(tmp_path: Path) -> None:
+def test_a_sound_report_carries_no_alarm(tmp_path: Path, undrawn: None) -> None:
     asked = study(controls={"negative": "no-ops"})
     files = written(tmp_path, asked=asked)
     assert json.loads(files["json"])["sound"]
     assert "control failed" not in (files["html"] + files["md"]).lower().replace(".failed", "")
 
 
-def test_each_claim_is_shown_with_its_outcome(tmp_path: Path) -> None:
+def test_each_claim_is_shown_with_its_outcome(tmp_path: Path, undrawn: None) -> None:
     claims = [
         {"id": "one", "quote": "It helps.", "arm": "spectral_norm=convs", "expect": "helps"},
         {"id": "two", "quote": "It hurts.", "arm": "spectral_norm=convs", "expect": "hurts"},
@@ -175,7 +177,7 @@ def test_each_claim_is_shown_with_its_outcome(tmp_path: Path) -> None:
     assert [c["outcome"] for c in json.loads(files["json"])["claims"]] == ["supported", "contradicted"]
 
 
-def test_pictures_come_from_one_block_and_say_which(tmp_path: Path) -> None:
+def test_pictures_come_from_one_block_and_say_which(tmp_path: Path, undrawn: None) -> None:
     store = fill(tmp_path, study())
     for arm in ("baseline", "spectral_norm=convs"):
         (store.samples / f"b000-{arm}.png").unlink()
@@ -187,7 +189,7 @@ def test_pictures_come_from_one_block_and_say_which(tmp_path: Path) -> None:
     assert {attrs["width"] for tag, attrs in page.tags if tag == "img"} == {"768"}
 
 
-def test_a_damaged_picture_does_not_stop_the_report(tmp_path: Path) -> None:
+def test_a_damaged_picture_does_not_stop_the_report(tmp_path: Path, undrawn: None) -> None:
     store = fill(tmp_path, study())
     (store.samples / "b000-baseline.png").write_bytes(strip(1)[:50])
     (store.samples / "target.png").write_bytes(b"no picture")
@@ -195,7 +197,9 @@ def test_a_damaged_picture_does_not_stop_the_report(tmp_path: Path) -> None:
     assert "picture damaged" in Seen(write(findings, store)["html"].read_text(encoding="utf-8")).text
 
 
-def test_the_report_goes_where_it_is_asked_to_go_and_its_pictures_are_found_from_there(tmp_path: Path) -> None:
+def test_the_report_goes_where_it_is_asked_to_go_and_its_pictures_are_found_from_there(
+    tmp_path: Path, undrawn: None
+) -> None:
     store = fill(tmp_path / "results", study())
     _, findings = judge_stored(tmp_path / "results")
     paths = write(findings, store, tmp_path / "elsewhere" / "deep")
@@ -268,7 +272,7 @@ def test_the_document_has_what_compare_has_and_the_study_beside_it(tmp_path: Pat
 
 
 def test_the_report_needs_neither_torch_nor_pyplot_and_the_dashboard_loads_optuna_late(tmp_path: Path) -> None:
-    fill(tmp_path, study(), blocks=3)
+    fill(tmp_path, study(), blocks=2)
     code = (
         "import sys; from pathlib import Path; "
         "from harness.verdicts.judge import judge_stored; from harness.report.write import write;"

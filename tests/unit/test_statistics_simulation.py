@@ -12,11 +12,11 @@ from harness.statistics.simulation import LOOKS
 
 
 @pytest.mark.parametrize("looks", [LOOKS, (10,), (4, 6)])
-@pytest.mark.parametrize("arms", [1, 4])
-def test_the_simulated_rule_is_the_rule_of_the_product(arms, looks):
+@pytest.mark.parametrize(("arms", "studies"), [(1, 12), (4, 6), pytest.param(4, 200, marks=pytest.mark.slow)])
+def test_the_simulated_rule_is_the_rule_of_the_product(arms, studies, looks):
     rng = np.random.default_rng(7)
-    base = rng.normal(0, 1, (40, looks[-1]))
-    d = rng.normal(0, 1, (40, arms, looks[-1])) - rng.choice([0.0, 0.6, 1.2], (40, arms, 1))
+    base = rng.normal(0, 1, (studies, looks[-1]))
+    d = rng.normal(0, 1, (studies, arms, looks[-1])) - rng.choice([0.0, 0.6, 1.2], (studies, arms, 1))
     judged = judged_studies(*at_looks(d, looks), looks, 1.0, 0.05)
     for i in range(len(d)):
         rows = [(u, "a", x) for u, x in enumerate(base[i])]
