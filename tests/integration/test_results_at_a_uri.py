@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -195,29 +195,40 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
         log.close()
 
 
-def test_commands_on_a_real_s3_server(s3: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = tmp_path / "load.yaml"
-    file.write_text(yaml.safe_dump(dummy.study(2, 2).model_dump(mode="json", exclude_unset=True)), encoding="utf-8")
-    for name, value in s3.items():
-        monkeypatch.setenv(name, value)
-
-    def command(*arguments: str, machine: str) -> subprocess.CompletedProcess[str]:
-        monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / machine))
+def command(
+    *arguments: str, folder: Path, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a command on a machine, which is a folder of its own for what is kept of URIs."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {**(environment or {}), "HARNESS_CACHE": str(folder)}.items():
+            patch.setenv(name, value)
         return tiny.call(*arguments)
 
-    done = command("run", str(file), "--results", "s3://bucket/results", "--json", machine="one")
+
+@pytest.mark.parametrize("uri", [URI, pytest.param("s3://bucket/results", marks=pytest.mark.slow)])
+def test_commands_at_a_uri(uri: str, request: pytest.FixtureRequest, tmp_path: Path, undrawn: None) -> None:
+    s3 = request.getfixturevalue("s3") if uri.startswith("s3") else {}
+    file = tmp_path / "load.yaml"
+    file.write_text(yaml.safe_dump(dummy.study(2, 2).model_dump(mode="json", exclude_unset=True)), encoding="utf-8")
+    done = command("run", str(file), "--results", uri, "--json", folder=tmp_path / "one", environment=s3)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["trials_done"] == 4
-    told = command("status", "s3://bucket/results/load", machine="two")
-    assert told.returncode == 0, told.stderr
-    assert "4 of 4 trials" in told.stdout
-    again = command("run", str(file), "--results", "s3://bucket/results", "--json", machine="three")
+    status = command("status", f"{uri}/load", folder=tmp_path / "two", environment=s3)
+    assert status.returncode == 0, status.stderr
+    assert "4 of 4 trials" in status.stdout
+    again = command("run", str(file), "--results", uri, "--json", folder=tmp_path / "three", environment=s3)
     assert again.returncode == 0, again.stderr
     assert json.loads(again.stdout)["contrasts"] == json.loads(done.stdout)["contrasts"]
-    listing = command("report", "load", "--results", "s3://bucket/results", machine="two")
-    assert listing.returncode == 0, listing.stderr
+    report = command("report", "load", "--results", uri, folder=tmp_path / "two", environment=s3)
+    assert report.returncode == 0, report.stderr
+
+
+@pytest.mark.slow
+def test_a_bucket_that_is_not_there_is_one_message(s3: dict[str, str], tmp_path: Path) -> None:
+    file = tmp_path / "load.yaml"
+    file.write_text(yaml.safe_dump(dummy.study(2, 2).model_dump(mode="json", exclude_unset=True)), encoding="utf-8")
     for arguments in (("status", "s3://no-such-bucket/load"), ("run", str(file), "--results", "s3://no-such-bucket")):
-        refused = command(*arguments, machine="two")
+        refused = command(*arguments, folder=tmp_path / "machine", environment=s3)
         assert refused.returncode == 2
         assert "Traceback" not in refused.stderr
         assert "no-such-bucket" in refused.stderr
