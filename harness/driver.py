@@ -206,6 +206,7 @@ class Driver:
         )
         refuse_if_none_can_be_trained(self.study, plan.arms)
         self.plans = {found.arm: found for found in plan.arms}
+        self._measure_references()
         document = {
             **plan.document(),
             "notes": list(dict.fromkeys(notes)),
@@ -214,6 +215,16 @@ class Driver:
         }
         self.store.write_file("plan.json", json.dumps(document, indent=1, ensure_ascii=False).encode())
         return document
+
+    def _measure_references(self) -> None:
+        """Measure once for a study what networks that learned nothing give, and write it down."""
+        from harness.trial.references import references
+
+        if self.store.references() is None:
+            baseline = self.arms[0]
+            found = references(baseline.settings, self.study.measure, streams=baseline.streams(0), cache=self.cache)
+            document = None if found is None else dataclasses.asdict(found)
+            self.store.write_file("references.json", json.dumps(document, indent=1).encode())
 
     def _announce(self, plan: Mapping[str, Any]) -> None:
         """Say what will be done."""

@@ -132,6 +132,7 @@ def stand_ins() -> dict[str, types.ModuleType]:
     parts = {
         "harness.trial.run": {"run_trial": run_trial},
         "harness.preflight.preflight": {"preflight": lambda *_, **__: _NoPlan()},
+        "harness.trial.references": {"references": lambda *_, **__: None},
         "harness.data": {"load": lambda *_: types.SimpleNamespace(notes=())},
     }
     found = {name: types.ModuleType(name) for name in parts}

@@ -78,7 +78,7 @@ def fill(
         level = np.log(fids.get(arm, 60.0)) + 0.1 * block_effect + own_noise
         finals = {
             metric: float(np.exp(level)) if metric.startswith("fid") else float(0.8 - 0.1 * level / (i + 4))
-            for i, metric in enumerate(asked.measure.metrics)
+            for i, metric in enumerate(asked.measure.measured)
         }
         steps = asked.measure.steps(asked.training.steps)
         row = {
@@ -123,9 +123,9 @@ def fill(
                 "evaluation_sd": 0.7,
             }
             for step in steps
-            for metric in asked.measure.metrics
+            for metric in asked.measure.measured
         )
         drawn = {"source": strip(1), "target": strip(2), "generated": strip(trial.block + 3)} if pictures else {}
         rows = TrialRows(row, measurements, ({"step": 1, "loss_d": 0.5},), drawn)
-        store.write(rows, axes=list(asked.axes), metrics=asked.measure.metrics)
+        store.write(rows, axes=list(asked.axes), metrics=asked.measure.measured)
     return store

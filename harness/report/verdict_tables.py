@@ -28,7 +28,10 @@ MEANINGS: tuple[tuple[Verdict, str], ...] = (
     ),
     (Verdict.INCONCLUSIVE, "too few blocks to tell; this is not evidence that there is no difference"),
     (Verdict.NO_OP, "changes nothing at all: proved, or everything that was measured is equal to the last bit"),
-    (Verdict.INVALID, "cannot be built, or every trial of arm and baseline failed"),
+    (
+        Verdict.INVALID,
+        "cannot be built, or the baseline failed or learned nothing in most blocks: nothing to compare with",
+    ),
 )
 """Every verdict in one line, in the order in which tables list them."""
 
@@ -50,7 +53,17 @@ def headline(findings: StudyVerdicts) -> str:
         compared = f"{len(analysis.contrasts)} arms compared with '{analysis.baseline}' in {analysis.metric}"
         lead = f"Of {compared}: {'; '.join(parts)}."
     provisional = [] if analysis.provisional is None else [provisional_text(analysis.provisional)]
-    return " ".join([*provisional, lead, *_could_tell(findings, lead), *findings.disagreements()])
+    return " ".join(
+        [*provisional, lead, *_could_tell(findings, lead), *_health(findings, lead), *findings.disagreements()]
+    )
+
+
+def _health(findings: StudyVerdicts, lead: str) -> list[str]:
+    """Return when the arms were measured and whether the baseline had learned, as far as the lead does not say so."""
+    health = findings.health
+    if health is None:
+        return []
+    return [health.when if health.gate is not None and health.gate in lead else health.sentence]
 
 
 def _could_tell(findings: StudyVerdicts, lead: str) -> list[str]:

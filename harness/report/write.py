@@ -104,6 +104,7 @@ def document(findings: StudyVerdicts) -> dict[str, Any]:
         "effects": [] if findings.effects is None else findings.effects.to_dict()["effects"],
         "arms": [plain(arm) for arm in findings.arms],
         "exploratory": [analysis.to_dict() for analysis in findings.others],
+        "health": None if findings.health is None else findings.health.to_dict(),
         "controls": [control.to_dict() for control in findings.controls],
         "claims": [
             {

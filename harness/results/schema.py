@@ -109,6 +109,17 @@ class ArmPlan:
 
 
 @dataclass(frozen=True)
+class References:
+    """What one metric gives for networks that learned nothing, on the study's own held-out items."""
+
+    metric: str
+    untrained: float | None
+    """Of the baseline's initial weights, in block 0."""
+    mean_image: float | None
+    """Of the mean training image of each item's style; None where images are not redrawn from a source."""
+
+
+@dataclass(frozen=True)
 class TrialRows:
     """All that one trial leaves behind."""
 

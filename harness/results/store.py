@@ -20,7 +20,7 @@ from harness.results.derived import with_derived
 from harness.results.frozen import Amendment, FrozenStudy
 from harness.results.parquet_cache import Folder
 from harness.results.remote import Remote, is_uri, working_copy
-from harness.results.schema import MEASUREMENT_COLUMNS, ArmPlan, Column, Row, TrialRows, trial_columns
+from harness.results.schema import MEASUREMENT_COLUMNS, ArmPlan, Column, References, Row, TrialRows, trial_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,6 +53,11 @@ class Tables:
     def signals(self) -> pd.DataFrame:
         """One row per trial and logged step."""
         return self._store.signals()
+
+    @cached_property
+    def references(self) -> References | None:
+        """What was measured without learning; None where that was not done."""
+        return self._store.references()
 
     @property
     def samples(self) -> Path:
@@ -171,6 +176,25 @@ class Store:
             where = ".".join(map(str, first["loc"]))
             raise _no_plan(self.folder / "plan.json", f"{where}: {first['msg']}") from None
 
+    def references(self) -> References | None:
+        """Return what was measured without learning; None if it never came to that.
+
+        Raises:
+            StoreError: It is damaged.
+        """
+        path = self.folder / "references.json"
+        try:
+            document = json.loads(path.read_text(encoding="utf-8"))
+            if document is None:
+                return None
+            metric, *values = (document[name] for name in ("metric", "untrained", "mean_image"))
+            untrained, mean_image = (None if value is None else float(value) for value in values)
+            return References(str(metric), untrained, mean_image)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+            raise StoreError(f"{path}: cannot be read ({error}); delete it, and `run` makes it again") from None
+
     @contextmanager
     def held(self) -> Iterator[None]:
         """Hold the folder against other drivers.
@@ -221,7 +245,7 @@ class Store:
     def digest(self) -> str:
         """Return a digest that changes with the rows, the study, the plan, and the code that shows them."""
         digest = hashlib.sha256(sources_digest().encode())
-        for name in ("study.json", "plan.json"):
+        for name in ("study.json", "plan.json", "references.json"):
             path = self.folder / name
             digest.update(path.read_bytes() if path.is_file() else b"")
         digest.update(json.dumps(self._files("trials").stamps()).encode())

@@ -32,7 +32,8 @@ class Verdict(enum.StrEnum):
     NO_OP = "no-op"
     """Proved before training, or everything that was measured is equal to the last bit in two or more blocks."""
     INVALID = "invalid"
-    """The arm cannot be built, or every trial of arm and baseline failed: there is nothing to compare."""
+    """The arm cannot be built, or there is nothing to compare: every trial of both failed, or the baseline learned
+    nothing."""
 
 
 VERDICTS: tuple[Verdict, ...] = tuple(Verdict)

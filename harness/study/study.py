@@ -140,6 +140,12 @@ class MeasureSettings(Settings):
         return tuple(dict.fromkeys((self.primary, *self.also)))
 
     @property
+    def health_metric(self) -> str | None:
+        """The metric by which it is judged whether networks learned: the first that is computed from images alone."""
+        metrics = (metric_named(name) for name in self.metrics)
+        return next((m.name for m in metrics if m.derivation is None and m.needs != "networks"), None)
+
+    @property
     def measured(self) -> tuple[str, ...]:
         """The metrics that are computed from images, those among them that others are worked out of."""
         every = [(name, metric_named(name).derivation) for name in self.metrics]

@@ -35,10 +35,12 @@ def heading(findings: StudyVerdicts) -> str:
 
 
 def lines(findings: StudyVerdicts) -> Iterator[str]:
-    """Yield controls, verdicts, metrics that disagree, what matching was worth, effects, claims and notes."""
+    """Yield controls, health, verdicts, metrics that disagree, what matching was worth, effects, claims and notes."""
     for control in findings.controls:
         if control.kind != "positive":
             yield f"control {control.kind}: {control.sentence}"
+    if findings.health is not None:
+        yield findings.health.sentence
     if findings.primary is not None:
         yield render(findings.primary)
         yield from findings.disagreements()

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from harness.data import Dataset, load, to_range
 from harness.errors import HarnessError
 from harness.metrics import Evaluation, measure, to_unit_range
+from harness.metrics.evaluation import TrainedNetworks
 from harness.models import Conditions, NetworkPair, build_pair, matched_fraction, place
 from harness.models.cost import cost
 from harness.provenance import code_version, package_versions
@@ -198,23 +199,10 @@ class _Course:
         images = generate(trainer.measured, self.items.conditions, trainer.device)
         if not images.isfinite().all():
             raise Diverged(step, f"images that are not finite at step {step}")
-        evaluation = Evaluation(
-            real=to_unit_range(self.items.real),
-            fake=to_unit_range(images),
-            paired=self.data.paired,
-            train=to_unit_range(self.items.train),
-            characters=self.items.labels,
-            real_id=f"{self.data.draws}-{len(self.items.real)}",
-            seed=0,
-            networks=trained_networks(
-                trainer.measured,
-                trainer.pair.discriminator,
-                self.items.conditions,
-                self.items.of_real,
-                trainer.device,
-            ),
-            cache=self.cache,
+        networks = trained_networks(
+            trainer.measured, trainer.pair.discriminator, self.items.conditions, self.items.of_real, trainer.device
         )
+        evaluation = evaluation_of(images, self.items, self.data, self.cache, networks)
         for measured in measure(self.task.measure.measured, evaluation):
             self.rows.append(
                 {"trial_id": self.task.trial_id, "step": step, "metric": measured.metric, **measured.columns()}
@@ -299,6 +287,31 @@ def measured_items(data: Dataset, plan: MeasureSettings, latent: int | None) -> 
         Conditions(None if held.source is None else to_range(held.source[chosen]), held.style[chosen]),
         tuple(held.labels[i] for i in of_samples.tolist()),
         to_range(data.train.target[some]),
+    )
+
+
+def evaluation_of(
+    images: Tensor, items: MeasuredItems, data: Dataset, cache: Path, networks: TrainedNetworks | None = None
+) -> Evaluation:
+    """Return what metrics are computed from.
+
+    Args:
+        images: (N, C, S, S) in [-1, 1], generated from `items.conditions`.
+        items: What is measured.
+        data: Where the items come from.
+        cache: Folder of real statistics, by content.
+        networks: Those that made the images, where metrics may ask them.
+    """
+    return Evaluation(
+        real=to_unit_range(items.real),
+        fake=to_unit_range(images),
+        paired=data.paired,
+        train=to_unit_range(items.train),
+        characters=items.labels,
+        real_id=f"{data.draws}-{len(items.real)}",
+        seed=0,
+        networks=networks,
+        cache=cache,
     )
 
 

@@ -21,7 +21,7 @@ from harness.statistics import (
     factorial,
     false_discovery,
 )
-from harness.statistics.analysis import Provisional
+from harness.statistics.analysis import Provisional, Sensitivity
 from harness.statistics.contrasts import closed, next_look
 from harness.statistics.controls import Control
 from harness.statistics.sensitivity import gated, gated_effects
@@ -29,6 +29,8 @@ from harness.study.design import Arm, arms, short_names
 from harness.study.study import BASELINE, Study
 from harness.verdicts.amended_plan import provisional
 from harness.verdicts.claims import SettledClaim, settle_claim
+from harness.verdicts.health import StudyHealth, gated_by_health, gated_effects_by_health, is_cost
+from harness.verdicts.measured_health import study_health
 from harness.verdicts.rows import (
     failed_rows,
     identical_arms,
@@ -92,6 +94,8 @@ class StudyVerdicts:
     effects: Factorial | None
     """Main effects and interactions on the primary metric, of factorial and fractional designs."""
     controls: tuple[Control, ...]
+    health: StudyHealth | None
+    """Whether each arm learned; None before the baseline has a row."""
     claims: tuple[SettledClaim, ...]
     notes: tuple[str, ...]
     history: tuple[Amendment, ...]
@@ -191,11 +195,15 @@ def judge(study: Study, tables: Tables, plan: Mapping[str, ArmPlan] | None = Non
     identical = identical_arms(tables, whole, study.measure.primary)
     analyses = [_analysis(study, whole, every, plan, metric, identical, changed) for metric in study.measure.metrics]
     told = {metric: sensitivity(study, counted, every, plan, metric) for metric in study.measure.metrics}
-    analyses = [None if a is None else gated(a, told[a.metric]) for a in analyses]
+    health = study_health(study, tables, counted, every)
+    analyses = [None if a is None else _gated(a, told[a.metric], health) for a in analyses]
 
     def effects_on(metric: str) -> Factorial | None:
         of_metric = _effects(study, whole, every, metric)
-        return None if of_metric is None else gated_effects(of_metric, told[metric])
+        if of_metric is None or is_cost(metric_named(metric)):
+            return of_metric
+        of_metric = gated_effects(of_metric, told[metric])
+        return of_metric if health is None else gated_effects_by_health(of_metric, health, compared)
 
     effects = effects_on(study.measure.primary)
     primary, rest = analyses[0], [analysis for analysis in analyses[1:] if analysis is not None]
@@ -215,11 +223,20 @@ def judge(study: Study, tables: Tables, plan: Mapping[str, ArmPlan] | None = Non
         others=others,
         effects=effects,
         controls=judged_controls(study, tables, counted, every),
+        health=health,
         claims=tuple(settle_claim(study, claim, whole, by_metric, effects_on, told) for claim in study.claims),
         notes=(*_strangers(tables.trials[others_rows]), *_notes(study, trials)),
         history=tables.frozen.history,
         tables=tables,
     )
+
+
+def _gated(analysis: Analysis, told: Sensitivity, health: StudyHealth | None) -> Analysis:
+    """Return an analysis whose verdicts hold where the experiment could have told, and where something was learned."""
+    if is_cost(metric_named(analysis.metric)):
+        return analysis
+    analysis = gated(analysis, told)
+    return analysis if health is None else gated_by_health(analysis, health)
 
 
 def _effects(study: Study, trials: pd.DataFrame, every: tuple[Arm, ...], name: str) -> Factorial | None:
