@@ -123,6 +123,7 @@ GROUPS: dict[str, Group] = {
             ("real", {f"{SCHEDULE}.kind": "halving"}),
             ("real", {"discriminator.spectral_norm": "unnormalised"}),
             ("real", {"discriminator.spectral_norm": "convs"}),
+            ("real", {"discriminator.spectral_norm": "scaled"}),
             ("real", {"discriminator.norm": "instance"}),
             ("real", {"discriminator.activation": "relu"}),
             ("real", {"discriminator.init": "default"}),

@@ -85,7 +85,8 @@ def spectrally_normalise(network: nn.Module, which: str, *, net: str, block: str
 
     Args:
         network: Has the attribute `normalised`: names of convolutions whose scale a norm takes out again.
-        which: `none`, `unnormalised` (convolutions without such a norm), `convs` or `convs+heads`.
+        which: `none`, `unnormalised` (convolutions without such a norm), `convs` or `convs+heads`; `scaled` divides all
+            convolutions by their largest singular value once, and leaves them free: what the norm does before training.
         net: `generator` or `discriminator`, for the names of the streams.
         block: The block's key.
     """
@@ -96,6 +97,10 @@ def spectrally_normalise(network: nn.Module, which: str, *, net: str, block: str
     for name, layer in list(network.named_modules()):
         if isinstance(layer, kinds) and name not in skipped:
             dim = 1 if isinstance(layer, nn.ConvTranspose2d) else 0
+            if which == "scaled":
+                weight = layer.weight.detach()
+                weight /= torch.linalg.matrix_norm(weight.movedim(dim, 0).flatten(1), 2)
+                continue
             norm = SpectralNorm(layer.weight.detach(), dim=dim, block=block, name=f"{net}.{name}")
             parametrize.register_parametrization(layer, "weight", norm)
             layer.register_forward_pre_hook(_iterate_before_forward)

@@ -271,8 +271,9 @@ class CommonDiscriminatorSettings(Settings):
     """Behind every hidden layer but the first; `layer` is over channels and space together."""
     activation: Activation = "leaky_relu"
     """Behind every hidden layer; `leaky_relu` has slope 0.2."""
-    spectral_norm: Literal["none", "unnormalised", "convs", "convs+heads"] = "none"
-    """On no layer, on convolutions that no norm follows, on all of them, and on the linear heads too (Miyato 2018)."""
+    spectral_norm: Literal["none", "scaled", "unnormalised", "convs", "convs+heads"] = "none"
+    """On no layer; convolutions divided by their largest singular value once, before training, and free after; on
+    convolutions that no norm follows, on all of them, and on the linear heads too (Miyato 2018)."""
     blur: BlurSettings = BlurSettings()
     """A fixed Gaussian blur inside the network."""
     init: Init = "normal"

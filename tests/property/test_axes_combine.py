@@ -42,7 +42,7 @@ discriminators = st.fixed_dictionaries(
         "channels": st.integers(1, 5),
         "layers": st.sampled_from([3, 4]),
         "norm": st.sampled_from(["batch", "instance", "layer", "none"]),
-        "spectral_norm": st.sampled_from(["none", "unnormalised", "convs", "convs+heads"]),
+        "spectral_norm": st.sampled_from(["none", "scaled", "unnormalised", "convs", "convs+heads"]),
         "final_channels": st.sampled_from([None, 1, 3]),
         "final_conv": st.fixed_dictionaries(
             {"kernel_size": st.sampled_from([0, 1, 3, 5]), "in_channels": st.sampled_from([None, 1])}
@@ -96,7 +96,7 @@ def test_a_combination_is_refused_in_words_or_gives_images_in_range_and_logits_f
 @examples(max_examples=12)
 @given(
     norm=st.sampled_from(["batch", "instance", "layer", "none"]),
-    which=st.sampled_from(["none", "unnormalised", "convs", "convs+heads"]),
+    which=st.sampled_from(["none", "scaled", "unnormalised", "convs", "convs+heads"]),
     loss=losses,
     optimizer=st.sampled_from(["adam", "adamw", "sgd", "rmsprop"]),
     real_and_fake=st.sampled_from(["separate", "joint", "concat"]),

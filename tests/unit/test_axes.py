@@ -83,7 +83,7 @@ AXES = (
             ("channels", (8,), {}),
             ("norm", ("instance", "layer", "none"), {}),
             ("activation", ("relu",), {}),
-            ("spectral_norm", ("unnormalised", "convs", "convs+heads"), {}),
+            ("spectral_norm", ("scaled", "unnormalised", "convs", "convs+heads"), {}),
             (
                 "blur.position",
                 ("input", "hidden", "features"),

@@ -158,3 +158,18 @@ def test_spectral_norm_is_computed_in_full_precision_whatever_the_training_is(pr
 def test_each_level_puts_spectral_norm_on_the_layers_it_names(level: str, expected: set[str]) -> None:
     settings = fakes.settings(discriminator={"spectral_norm": level})
     assert set(normalised(build_pair(settings, styles=fakes.STYLES, block="0").discriminator)) == expected
+
+
+def test_scaled_convolutions_begin_with_a_norm_of_one_and_nothing_holds_them_there() -> None:
+    plain, scaled = (
+        build_pair(fakes.settings(discriminator={"spectral_norm": level}), styles=fakes.STYLES, block="0").discriminator
+        for level in ("none", "scaled")
+    )
+    assert not normalised(scaled)
+    weights = dict(plain.named_parameters())
+    for name, weight in scaled.named_parameters():
+        if weight.dim() == 4:
+            assert torch.linalg.matrix_norm(weight.flatten(1), 2).item() == pytest.approx(1.0, rel=1e-5)
+            assert torch.allclose(weight / weight.norm(), weights[name] / weights[name].norm())
+        else:
+            assert torch.equal(weight, weights[name])

@@ -28,7 +28,7 @@ MORE = 20
 
 def spectral_facts(arms: Sequence[Inspected]) -> Iterable[Fact]:
     """Yield what spectral norm bounds at each of its levels, in the first arm that has it."""
-    seen = {"none"}
+    seen = {"none", "scaled"}
     for arm in arms:
         which = getattr(arm.settings.discriminator, "spectral_norm", "none")
         if which in seen:
