@@ -116,7 +116,9 @@ def fill(
                 "trial_id": trial.trial_id,
                 "step": step,
                 "metric": metric,
-                "value": finals[metric] * (steps[-1] / step) ** 0.3 if measured else None,
+                "value": finals[metric] * (steps[-1] / step) ** (0.3 if metric.startswith("fid") else -0.3)
+                if measured
+                else None,
                 "n_real": 512,
                 "n_fake": 512,
                 "floor": 5.5 if metric.startswith("fid") else None,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,7 @@ MOST = 8192
 """Small files that a large one holds at the most: what folding reads at a time does not grow with the study."""
 
 Stamps = Mapping[str, str]
-FILES = b"files"
+FILES = b"conforming files"
 """Key of a large file's metadata: the name, stamp and number of rows of each small file, in their order."""
 
 
@@ -49,6 +49,8 @@ class Folder:
     path: Path
     cache: Path
     """A folder of large files."""
+    conforming: Callable[[pa.Table, str], pa.Table]
+    """Returns a small file's table, given with the file's stem, as it is to be read; or raises StoreError."""
 
     def stamps(self) -> dict[str, str]:
         """Return the name of each small file with its size and time of change."""
@@ -111,8 +113,8 @@ class Folder:
 
         try:
             with pq.ParquetFile(self.path / name, page_checksum_verification=True) as file:
-                return file.read(use_threads=False)
-        except (pa.ArrowException, OSError) as error:
+                return self.conforming(file.read(use_threads=False), name.removesuffix(".parquet"))
+        except (pa.ArrowException, OSError, StoreError) as error:
             raise StoreError(
                 f"{self.path / name}: is damaged ({error}); `run` sets it aside and computes the trial again"
             ) from error

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING, Any
 from harness.atomic_write import atomic_write, remove_scratch
 from harness.errors import StoreError
 from harness.provenance import sources_digest
+from harness.results.arrow_schema import arrow_schema, conforming, signal_columns
 from harness.results.derived import with_derived
 from harness.results.frozen import Amendment, FrozenStudy
 from harness.results.parquet_cache import Folder
+from harness.results.row_check import LeftOut, check_rows
 from harness.results.remote import Remote, is_uri, working_copy
 from harness.results.schema import MEASUREMENT_COLUMNS, ArmPlan, Column, References, Row, TrialRows, trial_columns
 
 if TYPE_CHECKING:
     import pandas as pd
-    import pyarrow as pa
-
     from harness.study.study import Study
 
 TABLES = ("trials", "measurements", "signals")
@@ -33,26 +33,44 @@ WITHOUT_IT = "restore it, or delete it and `run` the study again: rows that do n
 
 
 class Tables:
-    """A study's rows as pandas frames, each read when it is first asked for: signals are many."""
+    """A study's own, sound rows as pandas frames, each read when it is first asked for: signals are many."""
 
     def __init__(self, store: Store, frozen: FrozenStudy) -> None:
         self._store, self.frozen = store, frozen
 
     @cached_property
+    def _checked(self) -> tuple[pd.DataFrame, pd.DataFrame, tuple[LeftOut, ...]]:
+        trials, measurements = self._store.trials(), self._store.measurements()
+        sound, left_out = check_rows(trials, measurements, self.frozen)
+        if left_out:
+            trials = trials[sound].reset_index(drop=True)
+            measurements = self._of_trials(measurements, trials)
+        return trials, measurements, left_out
+
+    @property
+    def left_out(self) -> tuple[LeftOut, ...]:
+        """The rows that are not this study's own, or not sound: they are in none of the tables."""
+        return self._checked[2]
+
+    @cached_property
     def trials(self) -> pd.DataFrame:
         """One row per trial, with the measures that the study works out of the other tables."""
         metrics = self.frozen.study.measure.metrics
-        return with_derived(self._store.trials(), lambda: self.measurements, lambda: self.signals, metrics)
+        return with_derived(self._checked[0], lambda: self.measurements, lambda: self.signals, metrics)
 
-    @cached_property
+    @property
     def measurements(self) -> pd.DataFrame:
         """One row per trial, step and metric."""
-        return self._store.measurements()
+        return self._checked[1]
 
     @cached_property
     def signals(self) -> pd.DataFrame:
         """One row per trial and logged step."""
-        return self._store.signals()
+        return self._of_trials(self._store.signals(), self._checked[0]) if self.left_out else self._store.signals()
+
+    @staticmethod
+    def _of_trials(table: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
+        return table[table["trial_id"].isin(trials["trial_id"])].reset_index(drop=True)
 
     @cached_property
     def references(self) -> References | None:
@@ -267,7 +285,7 @@ class Store:
         for name, picture in rows.pictures.items():
             self.write_file(f"samples/{trial_id if name == 'generated' else name}.png", picture)
         signals = [{"trial_id": trial_id, **row} for row in rows.signals]
-        self._write("signals", trial_id, signals, _signal_columns(signals))
+        self._write("signals", trial_id, signals, signal_columns(signals))
         self._write("measurements", trial_id, rows.measurements, MEASUREMENT_COLUMNS)
         self._write("trials", trial_id, [rows.trial], trial_columns(axes, metrics))
 
@@ -275,7 +293,7 @@ class Store:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        schema = _schema(columns)
+        schema = arrow_schema(columns)
         sink = pa.BufferOutputStream()
         pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), sink, write_page_checksum=True)
         self.write_file(f"{table}/{name}.parquet", sink.getvalue().to_pybytes())
@@ -303,20 +321,28 @@ class Store:
     def set_aside_damaged(self) -> list[Path]:
         """Rename trials' files that cannot be read, so that their trials are computed again, and return them.
 
-        A trial's row whose measurements or signals are missing is set aside too.
+        A trial's row whose measurements or signals are missing is set aside too, and one that is not sound.
         """
         damaged = [path for table in TABLES for path in self._files(table).fold()]
-        done = self.done()
         complete = self._files("measurements").names() & self._files("signals").names()
-        damaged += [self.folder / "trials" / f"{trial_id}.parquet" for trial_id in sorted(done - complete)]
-        for path in dict.fromkeys(damaged):
+        rows = {name: self.folder / "trials" / f"{name}.parquet" for name in sorted(self.done())}
+        damaged += [path for name, path in rows.items() if name not in complete]
+        self._set_aside(dict.fromkeys(damaged))
+        left = self.tables().left_out if self.exists else ()
+        unsound = [rows[name] for part in left if not part.foreign for name in part.trial_ids if name in rows]
+        known = set(self.trials()["trial_id"]) if left else set(rows)
+        unsound += [path for name, path in rows.items() if name not in known and path.exists()]
+        self._set_aside(unsound)
+        return list(dict.fromkeys((*damaged, *unsound)))
+
+    def _set_aside(self, damaged: Iterable[Path]) -> None:
+        for path in damaged:
             path.replace(path.with_suffix(".damaged"))
             # Without its row a trial is not done: the others' rows are then written anew.
             (self.folder / "trials" / path.name).unlink(missing_ok=True)
             if self.remote is not None:
                 self.remote.remove(f"trials/{path.name}")
                 self.remote.remove(f"{path.parent.name}/{path.name}")
-        return list(dict.fromkeys(damaged))
 
     def remove_rows(self, statuses: Sequence[str]) -> list[str]:
         """Delete the rows of all trials with one of some statuses, so that they are computed again; return their ids.
@@ -388,7 +414,8 @@ class Store:
         return frame[frame["trial_id"].isin(only)].reset_index(drop=True)
 
     def _files(self, table: str) -> Folder:
-        return Folder(self.folder / table, self.folder / ".cache" / table)
+        of_table = functools.partial(conforming, name=table)
+        return Folder(self.folder / table, self.folder / ".cache" / table, of_table)
 
     @cached_property
     def samples(self) -> Path:
@@ -398,27 +425,3 @@ class Store:
 
 def _no_plan(path: Path, why: str) -> StoreError:
     return StoreError(f"{path}: is no plan ({why}); delete it, and `run` makes it again")
-
-
-def _schema(columns: Iterable[Column]) -> pa.Schema:
-    import pyarrow as pa
-
-    types = {
-        "string": pa.string(),
-        "int64": pa.int64(),
-        "double": pa.float64(),
-        "bool": pa.bool_(),
-        "timestamp": pa.timestamp("us", tz="UTC"),
-    }
-    return pa.schema(
-        [pa.field(c.name, types[c.type], metadata={"meaning": c.meaning, "unit": c.unit}) for c in columns]
-    )
-
-
-def _signal_columns(rows: Sequence[Row]) -> list[Column]:
-    names = dict.fromkeys(name for row in rows for name in row)
-    fixed: dict[str, Column] = {
-        "trial_id": Column("trial_id", "string", "key of the trial"),
-        "step": Column("step", "int64", "steps of training done"),
-    }
-    return [fixed.get(n, Column(n, "double", re.sub("_", " ", n))) for n in (names or fixed)]

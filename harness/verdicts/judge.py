@@ -35,7 +35,6 @@ from harness.verdicts.rows import (
     failed_rows,
     identical_arms,
     is_trained,
-    of_other_studies,
     values_of,
     whole_blocks,
 )
@@ -180,8 +179,7 @@ def judge(study: Study, tables: Tables, plan: Mapping[str, ArmPlan] | None = Non
         tables: Its rows.
         plan: What preflight said of each arm.
     """
-    plan, every, others_rows = plan or {}, arms(study), of_other_studies(tables)
-    trials = tables.trials[~others_rows]
+    plan, every, trials = plan or {}, arms(study), tables.trials
     trained = [arm for arm in every if is_trained(study, arm, plan)]
     summaries = tuple(_summary(arm, trials, plan, study.measure.metrics) for arm in every)
     blocks = study.design.most_blocks
@@ -225,7 +223,7 @@ def judge(study: Study, tables: Tables, plan: Mapping[str, ArmPlan] | None = Non
         controls=judged_controls(study, tables, counted, every),
         health=health,
         claims=tuple(settle_claim(study, claim, whole, by_metric, effects_on, told) for claim in study.claims),
-        notes=(*_strangers(tables.trials[others_rows]), *_notes(study, trials)),
+        notes=(*map(str, tables.left_out), *_notes(study, trials)),
         history=tables.frozen.history,
         tables=tables,
     )
@@ -339,17 +337,6 @@ def _given(study: Study, every: tuple[Arm, ...], plan: Mapping[str, ArmPlan]) ->
         and of_arm.proof in verdicts
         and not is_trained(study, arm, plan)
     }
-
-
-def _strangers(trials: pd.DataFrame) -> tuple[str, ...]:
-    """Return a sentence on the rows that are left out because they are another study's."""
-    if not len(trials):
-        return ()
-    digests = ", ".join(f"{count} of {digest}" for digest, count in trials["study_hash"].value_counts().items())
-    return (
-        f"{len(trials)} trials were computed under other settings (digests: {digests}) and are not judged; "
-        "run every shard with the same study file and the same --set.",
-    )
 
 
 def _notes(study: Study, trials: pd.DataFrame) -> tuple[str, ...]:

@@ -15,15 +15,6 @@ if TYPE_CHECKING:
     from harness.results.store import Tables
 
 
-def of_other_studies(tables: Tables) -> pd.Series[bool]:
-    """Return which trials were computed under settings that are not this study's: their rows are not judged.
-
-    Copying folders together can bring them in; a study's own rows carry one of the digests that it has had.
-    """
-    trials, frozen = tables.trials, tables.frozen
-    return ~trials["study_hash"].isin(frozen.hashes) | (trials["study"] != frozen.study.study)
-
-
 def is_trained(study: Study, arm: Arm, plan: Mapping[str, ArmPlan]) -> bool:
     """Return whether an arm is trained, by what preflight found of it."""
     of_arm = plan.get(arm.name)

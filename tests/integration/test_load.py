@@ -124,7 +124,7 @@ def test_the_folded_table_is_the_table_of_the_small_files(
     root = tmp_path_factory.mktemp("folder")
     small = root / "small"
     small.mkdir()
-    folder = Folder(small, root / "cache")
+    folder = Folder(small, root / "cache", lambda table, _: table)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(harness.results.parquet_cache, "FOLD_AFTER", 2)
         patch.setattr(harness.results.parquet_cache, "MOST", 6)

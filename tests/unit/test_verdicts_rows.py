@@ -4,10 +4,41 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
 from pretended import fill, study
 
-from harness.verdicts.judge import judge_stored
+from harness.errors import StoreError
+from harness.results.store import Store
+from harness.verdicts.judge import StudyVerdicts, judge_stored
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("filled")
+    fill(folder, study(design={"blocks": 6}), pictures=False)
+    return folder
+
+
+@pytest.fixture
+def folder(filled: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(filled, tmp_path / "study"))
+
+
+def change(folder: Path, table: str, file_of: str, **values: Any) -> None:
+    """Write other values into the first row of a trial's file."""
+    file = folder / table / f"{file_of}.parquet"
+    old = pq.read_table(file)
+    rows = old.to_pylist()
+    rows[0] |= values
+    pq.write_table(pa.Table.from_pylist(rows, schema=old.schema), file)
+
+
+def judged(folder: Path) -> StudyVerdicts:
+    return judge_stored(folder)[1]
 
 
 def test_shards_run_with_other_settings_and_copied_together_are_named_and_not_judged(tmp_path: Path) -> None:
@@ -16,15 +47,99 @@ def test_shards_run_with_other_settings_and_copied_together_are_named_and_not_ju
     fill(other, study(design={"blocks": 8}, training={"steps": 90}), pictures=False)
     for path in other.glob("*/b00[1357]-*.parquet"):
         shutil.copy(path, mine / path.parent.name / path.name)
-    _, verdicts = judge_stored(mine)
+    verdicts = judged(mine)
     assert verdicts.trials_done == 12
-    assert any("12 trials were computed under other settings" in note for note in verdicts.notes)
-    assert verdicts.primary is not None
-    assert {contrast.n for contrast in verdicts.primary.contrasts} == {4}
+    assert any("12 trials not judged, computed under other settings" in note for note in verdicts.notes)
+    assert {contrast.n for contrast in verdicts.contrasts} == {4}
+    assert Store(mine).set_aside_damaged() == []
 
 
-def test_rows_of_the_study_alone_leave_no_such_note(tmp_path: Path) -> None:
-    fill(tmp_path, study(design={"blocks": 6}), pictures=False)
-    _, verdicts = judge_stored(tmp_path)
+def test_rows_of_the_study_alone_are_all_judged(folder: Path) -> None:
+    verdicts = judged(folder)
     assert verdicts.trials_done == 18
-    assert not any("other settings" in note for note in verdicts.notes)
+    assert not any("not judged" in note for note in verdicts.notes)
+
+
+@pytest.mark.parametrize(
+    ("table", "values", "reason"),
+    [
+        ("trials", {"study": "another"}, "computed under other settings"),
+        ("trials", {"study_hash": "0" * 16}, "computed under other settings"),
+        ("trials", {"arm": "spectral_norm=all"}, "the study has no such arm"),
+        ("trials", {"arm": None}, "the study has no such arm"),
+        ("trials", {"status": "great"}, "there is no such status"),
+        ("trials", {"trial_id": "../../etc/passwd"}, "their id is not that of their arm and block"),
+        ("trials", {"block": -1}, "their id is not that of their arm and block"),
+        ("trials", {"block": None}, "their id is not that of their arm and block"),
+        ("trials", {"trial_id": "b000-spectral_norm=convs"}, "their id is not that of their arm and block"),
+        ("trials", {"ssim": -5.0}, r"a value of ssim is none that it can have (-1 to 1)"),
+        ("trials", {"fid_efficientnet": 1e308}, "a value of fid_efficientnet is none that it can have"),
+        ("trials", {"fid_efficientnet": float("inf")}, "a value of fid_efficientnet is none that it can have"),
+        ("measurements", {"value": -5.0}, "a value of fid_efficientnet is none that it can have (0 to inf)"),
+    ],
+)
+def test_a_row_that_is_not_sound_is_named_and_not_judged(
+    folder: Path, table: str, values: dict[str, Any], reason: str
+) -> None:
+    change(folder, table, "b002-baseline", **values)
+    verdicts = judged(folder)
+    assert verdicts.trials_done == 17
+    assert any(note.startswith("1 trial not judged, ") and reason in note for note in verdicts.notes)
+    assert {contrast.n for contrast in verdicts.contrasts} == {5}
+    tables = Store(folder).tables()
+    assert set(tables.measurements["trial_id"]) == set(tables.signals["trial_id"]) == set(tables.trials["trial_id"])
+
+
+def test_an_id_that_is_a_path_leads_nowhere(folder: Path) -> None:
+    change(folder, "trials", "b002-baseline", trial_id="../../etc/passwd")
+    assert not any("passwd" in trial_id for trial_id in Store(folder).tables().trials["trial_id"])
+    assert Store(folder).set_aside_damaged() == [folder / "trials" / "b002-baseline.parquet"]
+
+
+def test_a_row_copied_under_another_name_counts_once_it_is_gone(folder: Path) -> None:
+    trials = folder / "trials"
+    shutil.copy(trials / "b002-baseline.parquet", trials / "b007-baseline.parquet")
+    assert any("2 trials not judged, as they are there more than once" in note for note in judged(folder).notes)
+    Store(folder).set_aside_damaged()
+    assert judged(folder).trials_done == 18
+
+
+def test_rows_that_are_not_sound_are_computed_again(folder: Path) -> None:
+    change(folder, "trials", "b002-baseline", ssim=-5.0)
+    assert Store(folder).set_aside_damaged() == [folder / "trials" / "b002-baseline.parquet"]
+    assert "b002-baseline" not in Store(folder).done()
+    fill(folder, study(design={"blocks": 6}), pictures=False)
+    assert judged(folder).trials_done == 18
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "values", "reason"),
+    [
+        ("trials", "block", ["0"], "column block holds string, not int64"),
+        ("trials", "ssim", ["0.7"], None),
+        ("trials", "arm", [1], "column arm holds int64, not string"),
+        ("trials", "block", [0.5], "column block holds double, not int64"),
+        ("trials", "block", None, "no column block"),
+        ("measurements", "value", [["x"]], "column value holds list<element: string>, not double"),
+        ("signals", "step", [None], None),
+        ("signals", "trial_id", ["b001-baseline"], "it holds rows of another trial"),
+    ],
+)
+def test_a_column_of_another_type_is_a_damaged_file(
+    folder: Path, table: str, column: str, values: list[Any] | None, reason: str | None
+) -> None:
+    file = folder / table / "b000-baseline.parquet"
+    old = pq.read_table(file)
+    rest = old.drop_columns([column] if column in old.column_names else [])
+    values = values and values * old.num_rows
+    pq.write_table(rest if values is None else rest.append_column(column, pa.array(values)), file)
+    tables = Store(folder).tables()
+    if reason is None:
+        assert len(tables.trials) == 18
+        assert len(tables.signals)
+        return
+    with pytest.raises(StoreError, match="is damaged") as error:
+        assert len(tables.trials) + len(tables.signals)
+    assert reason in str(error.value)
+    assert file in Store(folder).set_aside_damaged()
+    assert len(Store(folder).tables().trials) == 17
