@@ -16,6 +16,7 @@ from harness.statistics.number_format import aligned, rough_duration
 from harness.statistics.power import pilot_sd
 from harness.statistics.power import plan as power_plan
 from harness.study.design import aliases, arms, own_code, trains_no_op, trials
+from harness.study.proposed_control import proposed_control
 from harness.study.study import BASELINE, Study
 from harness.verdicts.rows import failed_rows, values_of
 
@@ -67,8 +68,21 @@ def plan_document(study: Study, *, results: str | Path, workers: int, build: boo
         "aliases": [list(group) for group in aliases(study)],
         "primary": study.measure.primary,
         "margin": str(study.measure.margin),
+        "positive_control": _positive_control(study, document),
         "detectable": _power(study, store, sum(arm.control is None for arm in trained) - 1),
     }
+
+
+def _positive_control(study: Study, document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the study's equivalences will rest on: its positive control, or one that is proposed."""
+    control = next((arm for arm in arms(study) if arm.control == "positive"), None)
+    if control is None:
+        proposed = proposed_control(study, document.get("training_items"))
+        return {"arm": None, "untrained": None, "proposed": proposed.fragment, "reason": proposed.reason}
+    found = next((arm for arm in document["arms"] if arm["arm"] == control.name), None)
+    useless = found is not None and found["proof"] in ("no-op", "invalid", "too-costly")
+    untrained = f"{found['proof']}: {found['reason']}" if found is not None and useless else None
+    return {"arm": control.name, "untrained": untrained, "proposed": None, "reason": None}
 
 
 def _unbuilt(arm: Arm) -> dict[str, Any]:
@@ -119,7 +133,20 @@ def render_plan(document: Mapping[str, Any]) -> str:
     parts += [f"your own code: {door}" for door in document["own_code"]]
     parts += [f"not told apart by this fraction: {' = '.join(group)}" for group in document["aliases"]]
     parts += [_power_sentence(document, item) for item in document["detectable"]]
+    parts += _control_words(document["positive_control"])
     return "\n\n".join(parts)
+
+
+def _control_words(control: Mapping[str, Any]) -> list[str]:
+    """Return what is wrong with the positive control, or one to paste where there is none."""
+    if control["proposed"] is not None:
+        return [
+            "No positive control is declared, so nothing can be called equivalent: the experiment is not shown to "
+            f"tell. One that goes with these axes ({control['reason']}):\n\n{control['proposed']}"
+        ]
+    if control["untrained"] is not None:
+        return [f"The positive control '{control['arm']}' tells nothing and is not trained ({control['untrained']})."]
+    return []
 
 
 HEAD = ("arm", "proof", "parameters of G", "of D", "multiply-adds of G", "of D", "activations", "matched at step 0")

@@ -49,6 +49,8 @@ class Preflight:
     """Of those up to the first look, on this machine with this many workers; None where nothing was timed."""
 
     facts: tuple[Fact, ...]
+    training_items: int
+    """That the baseline is trained on."""
 
     def document(self) -> dict[str, Any]:
         """Return all of it as plain data."""
@@ -107,6 +109,7 @@ def preflight(
         trials_at_most=count * study.design.most_blocks,
         estimated_seconds=seconds,
         facts=known,
+        training_items=len(every[0].data.train),
     )
 
 
