@@ -223,7 +223,7 @@ def judge(study: Study, tables: Tables, plan: Mapping[str, ArmPlan] | None = Non
         controls=judged_controls(study, tables, counted, every),
         health=health,
         claims=tuple(settle_claim(study, claim, whole, by_metric, effects_on, told) for claim in study.claims),
-        notes=(*map(str, tables.left_out), *_notes(study, trials)),
+        notes=(*map(str, tables.left_out), *_notes(study, trials, every)),
         history=tables.frozen.history,
         tables=tables,
     )
@@ -339,13 +339,14 @@ def _given(study: Study, every: tuple[Arm, ...], plan: Mapping[str, ArmPlan]) ->
     }
 
 
-def _notes(study: Study, trials: pd.DataFrame) -> tuple[str, ...]:
+def _notes(study: Study, trials: pd.DataFrame, every: tuple[Arm, ...]) -> tuple[str, ...]:
     notes = []
     features, data = trials["feature_id"].dropna().unique(), trials["data_hash"].dropna().unique()
     if len(features) > 1:
         notes.append(
             f"{study.measure.primary}: rows with different features ({', '.join(sorted(features))}) do not compare."
         )
-    if len(data) > 1 and not any(axis.startswith("data.") for axis in study.axes):
+    # Arms that ask for other training items, among them controls, have data of their own.
+    if len(data) > len({arm.settings.data.model_dump_json() for arm in every}):
         notes.append("Trials were computed on different data; their blocks do not match.")
     return tuple(notes)

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from pretended import fill, study
 
@@ -290,10 +292,18 @@ def test_a_table_is_judged_by_the_same_rule(tmp_path: Path) -> None:
 
 
 def test_a_table_with_a_column_per_arm_takes_one_as_the_control(tmp_path: Path) -> None:
-    import io
-
-    import pandas as pd
-
     wide = pd.read_csv(io.StringIO(TABLE)).pivot_table(index="unit", columns="arm", values="value").reset_index()
     found = compare(wide, baseline="base", scale="log", margin="10%", positive_control="broken")
     assert {c["arm"]: c["verdict"] for c in found["contrasts"]} == {"same": "equivalent"}
+
+
+def test_a_control_of_other_training_items_raises_no_note_on_mismatched_data(tmp_path: Path) -> None:
+    of = asked(controls={"positive": {"data.limit": 50}})
+    store = fill(tmp_path, of, fids=WORSE, pictures=False)
+    for path in (tmp_path / "trials").glob("*positive_control*"):
+        rows = pd.read_parquet(path)
+        rows.assign(data_hash="e" * 8).to_parquet(path)
+    assert not any("different data" in note for note in judge_stored(Store(store.folder))[1].notes)
+    for path in (tmp_path / "trials").glob("b000-baseline*"):
+        pd.read_parquet(path).assign(data_hash="f" * 8).to_parquet(path)
+    assert any("different data" in note for note in judge_stored(Store(store.folder))[1].notes)
