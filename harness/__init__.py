@@ -139,17 +139,23 @@ def load(folder: str | Path) -> Tables:
 
 
 def compare(
-    table: pd.DataFrame | str | Path,
+    table: pd.DataFrame | str | Path | Sequence[str | Path],
     *,
-    unit: str | None = None,
-    arm: str | None = None,
+    unit: str | Sequence[str] | None = None,
+    arm: str | Sequence[str] | None = None,
     value: str | None = None,
-    baseline: str | None = None,
-    better: Better = "lower",
+    baseline: str | float | None = None,
+    better: Better | None = None,
     scale: Scale = "raw",
     margin: Margin | str | float | None = None,
     looks: str | Sequence[int] | None = None,
+    where: str | Sequence[str] = (),
+    ok: str | Sequence[str] = (),
     failed: str | None = None,
+    at: str | int | None = None,
+    step: str | None = None,
+    pattern: str | None = None,
+    ignore: str | Sequence[str] = (),
     factors: str | Sequence[str] = (),
     positive_control: str | None = None,
     expect: Literal["worse", "better", "differs"] = "worse",
@@ -157,31 +163,38 @@ def compare(
     """Return the document of ``compare --json``: the statistics of a study on any table of unit, arm and value.
 
     Args:
-        table: A frame, or the path of a CSV or Parquet file: a row per unit and arm, or a column per arm.
-        unit: Column of the block, seed or subject.
-        arm: Column of the arm; of a table with a column per arm, those columns, with commas.
+        table: A frame, a CSV or Parquet file, several files, or a folder with a file a trial: a row per unit and arm,
+            several over steps, or a column per arm.
+        unit: Column of the block, seed or subject, or several.
+        arm: Column of the arm, or several; of a table with a column per arm, those columns.
         value: Column of the value.
         baseline: The arm that the others are compared with.
-        better: Which direction is better.
+        better: Which direction is better; may be left out where the name of the value says it.
         scale: ``log`` compares ratios of positive values, ``raw`` differences.
         margin: The smallest difference that matters: 0.6, or ``5%``.
         looks: Schedule of looks, in blocks.
-        failed: Column that says which trials failed; without it an empty value is a failure.
+        where: Conditions on rows, such as ``lr == 0.0002``.
+        ok: States that are complete; others are failures then.
+        failed: Column of states, or that says which trials failed; without it an empty value is a failure.
+        at: Of several rows a trial ``last``, ``best`` or a step.
+        step: Column of the steps.
+        pattern: How trials or their files are named, such as ``{arm}/seed{seed}``.
+        ignore: Columns of numbers that are no settings.
         factors: Factor columns of a factorial table.
         positive_control: An arm known to differ; unless it is told apart as expected nothing is called equivalent.
         expect: How that arm must differ.
 
     Raises:
-        HarnessError: A column is missing, or the table cannot be compared.
+        HarnessError: A column is missing or ambiguous, or the table cannot be compared.
 
     Example:
         >>> import harness, pandas
         >>> table = pandas.DataFrame({"seed": [1, 2, 3, 4], "old": [61.0, 64, 59, 63], "new": [55.0, 57, 54, 56]})
-        >>> document = harness.compare(table, baseline="old", scale="log", margin="5%")
+        >>> document = harness.compare(table, baseline="old", better="lower", scale="log", margin="5%")
         >>> print(document["contrasts"][0]["verdict"])
         helps
     """
-    from harness.statistics import compare as compare_table
+    from harness.tables import compare as compare_table
 
     return compare_table(
         table,
@@ -193,7 +206,13 @@ def compare(
         scale=scale,
         margin=margin,
         looks=looks,
+        where=where,
+        ok=ok,
         failed=failed,
+        at=at,
+        step=step,
+        pattern=pattern,
+        ignore=ignore,
         factors=factors,
         positive_control=positive_control,
         expect=expect,

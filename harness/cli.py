@@ -268,20 +268,36 @@ def _store(study: str, results: str) -> Store:
 @app.command()
 def compare(
     table: Annotated[
-        Path,
+        list[Path],
         typer.Argument(
-            metavar="TABLE", help="A CSV or Parquet table: one row per unit and arm, or one column per arm."
+            metavar="TABLE...",
+            help="CSV or Parquet: a row per unit and arm (or over steps), or a column per arm; or a file per trial.",
         ),
     ],
-    unit: Annotated[str | None, typer.Option(help="Column of the block, seed or subject.")] = None,
-    arm: Annotated[str | None, typer.Option(help="Column of the arm.")] = None,
+    unit: Annotated[str | None, typer.Option(help="Column of the block, seed or subject; or several: a,b.")] = None,
+    arm: Annotated[str | None, typer.Option(help="Column of the arm; or several: a,b.")] = None,
     value: Annotated[str | None, typer.Option(help="Column of the value.")] = None,
     baseline: Annotated[str | None, typer.Option(help="The arm that the others are compared with.")] = None,
-    better: Annotated[str, typer.Option(help="lower or higher.")] = "lower",
+    better: Annotated[
+        str | None, typer.Option("--better", "--direction", help="lower or higher; by the value's name if it says so.")
+    ] = None,
     scale: Annotated[str, typer.Option(help="log compares ratios, raw compares differences.")] = "raw",
     margin: Annotated[str | None, typer.Option(help="Smallest difference that matters: 0.6, or 5%.")] = None,
     looks: Annotated[str | None, typer.Option(help="Schedule of looks: 6,9,12.")] = None,
-    failed: Annotated[str | None, typer.Option(help="Column that says which trials failed.")] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CONDITION", help="Only such rows, e.g. 'lr == 0.0002', 'seed in 1,2,3'."),
+    ] = None,
+    ok: Annotated[
+        str | None, typer.Option(help="States that are complete: finished,done; others are failures.")
+    ] = None,
+    failed: Annotated[str | None, typer.Option(help="Column of states, or of which trials failed.")] = None,
+    at: Annotated[str | None, typer.Option(help="Of several rows a trial: last, best, or a step.")] = None,
+    step: Annotated[str | None, typer.Option(help="Column of the steps.")] = None,
+    pattern: Annotated[
+        str | None, typer.Option(help="How trials or their files are named, e.g. '{arm}/seed{seed}'.")
+    ] = None,
+    ignore: Annotated[str | None, typer.Option(help="Columns of numbers that are no settings: a,b.")] = None,
     factors: Annotated[str | None, typer.Option(help="Factor columns of a factorial table: A,B,C.")] = None,
     positive_control: Annotated[
         str | None, typer.Option(help="An arm known to differ; unless it is told apart nothing is called equivalent.")
@@ -289,21 +305,27 @@ def compare(
     expect: Annotated[str, typer.Option(help="How that arm must differ: worse, better, or differs.")] = "worse",
     as_json: Json = False,
 ) -> None:
-    """The same statistics on any table of unit, arm and value."""
-    from harness.statistics import compare as compare_table
+    """The same statistics on any table of unit, arm and value, such as W&B, MLflow, Optuna, Ray and others export."""
     from harness.statistics import render
+    from harness.tables import compare as compare_table
 
     document = compare_table(
-        table,
+        table[0] if len(table) == 1 else table,
         unit=unit,
         arm=arm,
         value=value,
         baseline=baseline,
-        better=better,  # type: ignore[arg-type]
+        better=better,
         scale=scale,  # type: ignore[arg-type]
         margin=margin,
         looks=looks,
+        where=where or (),
+        ok=ok or (),
         failed=failed,
+        at=at,
+        step=step,
+        pattern=pattern,
+        ignore=ignore or (),
         factors=factors or (),
         positive_control=positive_control,
         expect=expect,  # type: ignore[arg-type]
@@ -343,7 +365,7 @@ def simulate(
     as_json: Json = False,
 ) -> None:
     """Error rates and expected numbers of blocks of the sequential rule, with naive peeking beside."""
-    from harness.statistics.compare_table import parse_looks
+    from harness.statistics.group_sequential import parse_looks
     from harness.statistics.simulation import render_simulation
     from harness.statistics.simulation import simulate as simulate_rule
 

@@ -4,7 +4,6 @@ from harness.statistics import controls
 from harness.statistics import power as planning
 from harness.statistics.analysis import Analysis, Contrast
 from harness.statistics.claims import EXPECTATIONS, settle
-from harness.statistics.compare_table import compare
 from harness.statistics.contrasts import analyse, next_look
 from harness.statistics.effect import Effect
 from harness.statistics.exploratory import false_discovery
@@ -27,7 +26,6 @@ __all__ = [
     "analyse",
     "blocks_needed",
     "boundaries",
-    "compare",
     "controls",
     "detectable",
     "effects",

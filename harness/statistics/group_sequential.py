@@ -47,6 +47,21 @@ def check_looks(looks: Sequence[int]) -> tuple[int, ...]:
     return schedule
 
 
+def parse_looks(looks: str | Sequence[int] | None) -> tuple[int, ...] | None:
+    """Return a schedule that a person wrote, ``"6,9,12"``, as numbers; None stays None.
+
+    Raises:
+        DataError: A part is not a whole number.
+    """
+    if looks is None:
+        return None
+    parts = looks.replace(",", " ").split() if isinstance(looks, str) else looks
+    try:
+        return tuple(int(part) for part in parts)
+    except ValueError:
+        raise DataError(f"looks: {looks!r} found; whole numbers are needed, such as 6,9,12") from None
+
+
 def normal_scores(t: ArrayLike, df: ArrayLike) -> Floats:
     """Return the z that has the same one-sided p value as t, with its sign."""
     t = np.asarray(t, float)

@@ -178,6 +178,8 @@ def render(analysis: Analysis | Mapping[str, Any]) -> str:
     if document["family"] == "exploratory":
         head = f"exploratory: {head}"
     parts = [head]
+    if document.get("reading"):
+        parts.append("\n".join(document["reading"]))
     if document.get("sensitivity"):
         parts.append(sensitivity_text(Sensitivity(**document["sensitivity"])))
     if document.get("provisional"):

@@ -28,9 +28,9 @@ from PIL import Image
 from harness.errors import HarnessError
 from harness.image_files import decode
 from harness.metrics.feature_files import read_features
-from harness.statistics import compare
 from harness.study.design import arms
 from harness.study.reading import read_study
+from harness.tables import compare
 
 INPUTS = int(os.environ.get("HARNESS_FUZZ", "100"))
 SECONDS = 5.0

@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 
 from harness.errors import HarnessError
-from harness.statistics import compare, render
+from harness.statistics import render
+from harness.tables import compare
 
 SLEEP = {
     "one": [0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0],
@@ -72,7 +73,7 @@ def test_a_wide_table_without_units_takes_each_row_as_a_unit(tmp_path):
 
 def test_columns_of_a_wide_table_can_be_chosen(tmp_path):
     path = tmp_path / "more.csv"
-    pd.DataFrame({**SLEEP, "note": ["x"] * 10, "three": SLEEP["one"]}).to_csv(path, index=False)
+    pd.DataFrame({**SLEEP, "note": ["x", "y"] * 5, "three": SLEEP["one"]}).to_csv(path, index=False)
     with pytest.raises(HarnessError, match="text in column 'note'"):
         compare(path, **HOW)
     for chosen in ("one, three", "one,two,three"):
@@ -93,7 +94,7 @@ def test_arms_named_by_numbers_are_found(tmp_path):
     pd.DataFrame({"unit": range(10), "0": SLEEP["two"], "1": SLEEP["one"]}).melt("unit", var_name="arm").to_csv(
         path, index=False
     )
-    assert compare(path, baseline="0")["contrasts"][0]["arm"] == "1"
+    assert compare(path, baseline="0", better="higher")["contrasts"][0]["arm"] == "1"
 
 
 def test_empty_cells_and_the_failed_column_are_failures(tmp_path):
@@ -162,14 +163,14 @@ def test_every_document_is_json_and_its_text_has_a_sentence_an_arm(wide):
     ("options", "message"),
     [
         ({"unit": "patent"}, "no column 'patent' for the units; did you mean 'patient'"),
-        ({"unit": "patient", "value": "hour"}, "no column 'arm' for the arms"),
+        ({"unit": "patient", "value": "hour"}, "no column 'hour' for the values"),
         ({"unit": "patient", "baseline": "tow"}, "no column 'tow' of a wide table.*did you mean 'two'"),
         ({"unit": "patient", "baseline": None}, "no baseline"),
         ({"unit": "patient", "margin": "ten"}, "margin: 'ten'"),
         ({"unit": "patient", "looks": "6,nine"}, "looks: '6,nine'"),
         ({"unit": "patient", "failed": "crashed"}, "leave failed cells empty"),
         ({"unit": "patient", "scale": "log"}, "no logarithm"),
-        ({"factors": "drug"}, "no column 'drug'"),
+        ({"factors": "drug", "unit": "patient"}, "no column 'drug'"),
         ({"factors": "patient", "baseline": None}, "no column 'value'"),
     ],
 )
@@ -181,7 +182,7 @@ def test_what_cannot_be_compared_is_said_in_one_line(wide, options, message):
 
 def test_an_unknown_baseline_of_a_long_table_names_the_nearest(long):
     with pytest.raises(HarnessError, match="no arm 'tow' to be the baseline; did you mean 'two'"):
-        compare(long, unit="patient", arm="drug", value="hours", baseline="tow")
+        compare(long, unit="patient", arm="drug", value="hours", baseline="tow", better="higher")
 
 
 def test_a_file_that_is_not_there_names_its_neighbour(wide):

@@ -95,7 +95,9 @@ def test_a_users_strict_script_passes_mypy_and_a_wrong_one_does_not(tmp_path: Pa
 def test_a_frame_is_compared_like_the_file_that_holds_it(tmp_path: Path) -> None:
     table = pd.DataFrame({"seed": [1, 2, 3, 4], "old": [61.0, 64, 59, 63], "new": [55.0, 57, 54, 56]})
     table.to_csv(tmp_path / "table.csv", index=False)
-    of_frame, of_file = (harness.compare(t, baseline="old", scale="log") for t in (table, tmp_path / "table.csv"))
+    of_frame, of_file = (
+        harness.compare(t, baseline="old", better="lower", scale="log") for t in (table, tmp_path / "table.csv")
+    )
     assert of_frame.pop("table") != of_file.pop("table")
     assert of_frame == of_file
     assert of_frame["contrasts"][0]["verdict"] == "helps"

@@ -17,10 +17,10 @@ from harness.report.write import document
 from harness.results.store import Store
 from harness.statistics import Verdict
 from harness.statistics.claims import EXPECTATIONS, settle
-from harness.statistics.compare_table import compare
 from harness.study.controls import of_names
 from harness.study.reading import checked
 from harness.study.study import Study
+from harness.tables import compare
 from harness.terminal.summary import lines
 from harness.verdicts.judge import StudyVerdicts, judge_stored
 
@@ -278,7 +278,7 @@ TABLE = "unit,arm,value\n" + "\n".join(
 def test_a_table_is_judged_by_the_same_rule(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     path.write_text(TABLE)
-    how: dict[str, Any] = {"baseline": "base", "scale": "log", "margin": "10%"}
+    how: dict[str, Any] = {"baseline": "base", "better": "lower", "scale": "log", "margin": "10%"}
     without = compare(path, **how)
     assert {c["arm"]: c["verdict"] for c in without["contrasts"]} == {"same": "not sensitive", "broken": "hurts"}
     assert without["sensitivity"]["reason"] == "no positive control was declared"
@@ -293,7 +293,7 @@ def test_a_table_is_judged_by_the_same_rule(tmp_path: Path) -> None:
 
 def test_a_table_with_a_column_per_arm_takes_one_as_the_control(tmp_path: Path) -> None:
     wide = pd.read_csv(io.StringIO(TABLE)).pivot_table(index="unit", columns="arm", values="value").reset_index()
-    found = compare(wide, baseline="base", scale="log", margin="10%", positive_control="broken")
+    found = compare(wide, baseline="base", better="lower", scale="log", margin="10%", positive_control="broken")
     assert {c["arm"]: c["verdict"] for c in found["contrasts"]} == {"same": "equivalent"}
 
 
