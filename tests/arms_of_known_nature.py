@@ -11,24 +11,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from factory import PAIRED, UNPAIRED
+
 STEPS = 300
 ONE_PLUS = 1 + 1e-12
 Changes = Mapping[str, Any]
 PLAIN: Changes = {
+    **PAIRED,
     "study": "known",
-    "data": {"kind": "glyphs", "characters": "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "image_size": 16},
-    "generator": {"kind": "unet", "channels": 4, "style_channels": 8},
-    "discriminator": {"kind": "zi2zi", "channels": 4, "final_channels": 1},
+    "data": {**PAIRED["data"], "characters": "ABCDEFGHIJKLMNOPQRSTUVWXYZ"},
+    "discriminator": {**PAIRED["discriminator"], "final_channels": 1},
     "training": {"steps": STEPS, "batch_size": 4},
     "measure": {"primary": "l1", "also": []},
     "confounded_above": 1e9,
 }
 FACES: Changes = {
     **PLAIN,
-    "data": {"kind": "faces", "image_size": 16},
-    "generator": {"kind": "dcgan", "channels": 4, "latent": 6},
-    "discriminator": {"kind": "dcgan", "channels": 4},
-    "training": {"steps": STEPS, "batch_size": 4, "generator_steps": 1},
+    **UNPAIRED,
+    "training": {**UNPAIRED["training"], "steps": STEPS},
     "measure": {"primary": "ssim_diversity", "margin": 0.1, "also": []},
 }
 BLUR, INNER, LOSS = "discriminator.blur", "generator.innermost", "training.loss"

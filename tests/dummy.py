@@ -8,13 +8,14 @@ the dummy trainer too.
 from __future__ import annotations
 
 import contextlib
-import datetime
 import hashlib
 import sys
 import types
 from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Any
+
+import factory
 
 import harness.executors.local
 import harness.executors.worker
@@ -52,34 +53,8 @@ def rows(task: TrialTask, *, signals: bool = True) -> TrialRows:
     luck = int.from_bytes(hashlib.sha256(task.trial_id.encode()).digest()[:4], "big") / 2**32
     values = {"fid_efficientnet": 50 + 1000 * lr + luck, "ssim": 0.5 + luck / 10, "l1": 0.1 + luck / 100}
     steps = task.measure.steps(task.settings.training.steps)
-    row = {
-        "study": task.study,
-        "study_hash": task.study_hash,
-        "trial_id": task.trial_id,
-        "arm": task.arm,
-        "block": task.block,
-        **{f"arm_{axis}": level for axis, level in task.levels.items()},
-        "status": "complete",
-        "steps": steps[-1],
-        **values,
-        "parameters_g": 1_107_745,
-        "parameters_d": 273_350,
-        "macs_g": 5_510_000,
-        "macs_d": 5_170_000,
-        "matched_fraction": 1.0,
-        "seconds_per_step": 0.03,
-        "wall_seconds": 12.5,
-        "peak_bytes": 540_000_000,
-        "attempts": task.attempts,
-        "started_at": datetime.datetime(2026, 1, 2, 3, 4, tzinfo=datetime.UTC),
-        "code_version": "0.1.0+abc",
-        "packages": '{"python": "3.11", "torch": "2.14.1"}',
-        "device": "cpu",
-        "threads": 1,
-        "precision": "float32",
-        "data_hash": "d" * 64,
-        "feature_id": "efficientnet:12345678",
-    }
+    names = ("study", "study_hash", "trial_id", "arm", "block", "attempts")
+    row = factory.row({**{name: getattr(task, name) for name in names}, "steps": steps[-1]}, task.levels, values)
     measurements = tuple(
         {"trial_id": task.trial_id, "step": s, "metric": m, "value": v, "n_real": 512, "n_fake": 512, "floor": 5.5}
         for s in steps

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import datetime
 import io
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import factory
 import numpy as np
 from PIL import Image
 
@@ -81,36 +80,18 @@ def fill(
             for i, metric in enumerate(asked.measure.measured)
         }
         steps = asked.measure.steps(asked.training.steps)
-        row = {
+        own = {
             "study": asked.study,
             "study_hash": asked.hash,
             "trial_id": trial.trial_id,
             "arm": trial.arm.name,
             "block": trial.block,
-            **{f"arm_{axis}": level for axis, level in trial.arm.levels.items()},
-            "status": status,
-            "error": None if status == "complete" else "losses nan and <b>1|2</b> at step 120",
-            "failed_at_step": None if status == "complete" else 120,
             "steps": asked.training.steps,
-            **(finals if measured else {}),
-            "parameters_g": 1_107_745,
-            "parameters_d": 273_350,
-            "macs_g": 5_510_000,
-            "macs_d": 5_170_000,
-            "matched_fraction": 1.0,
             "seconds_per_step": 0.034 + 0.001 * len(arm),
-            "wall_seconds": 12.5,
-            "peak_bytes": 540_000_000,
-            "attempts": 1,
-            "started_at": datetime.datetime(2026, 1, 2, 3, 4, tzinfo=datetime.UTC),
-            "code_version": "0.1.0+abc",
-            "packages": json.dumps({"python": "3.11", "torch": "2.14.1"}),
-            "device": "cpu",
-            "threads": 1,
-            "precision": "float32",
-            "data_hash": "d" * 8,
-            "feature_id": "efficientnet:12345678",
         }
+        if status != "complete":
+            own |= {"status": status, "error": "losses nan and <b>1|2</b> at step 120", "failed_at_step": 120}
+        row = factory.row(own, trial.arm.levels, finals if measured else {})
         measurements = tuple(
             {
                 "trial_id": trial.trial_id,

@@ -1,4 +1,4 @@
-"""A study of seconds' size, commands in processes of their own, and what must be equal between two computations."""
+"""Commands here and in processes of their own, and what must be equal between two computations."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from factory import asked
 
 from harness.cli import main
 from harness.driver import Driver
@@ -27,28 +28,6 @@ from harness.study.study import Study
 from harness.trial.task import TrialTask
 
 ROOT = Path(__file__).parents[1]
-CHARACTERS = "abdefghijklmnopqrtuvxyzABCDEFGH"
-
-
-def asked(**changes: Any) -> dict[str, Any]:
-    """Return a study of two arms and two blocks at 16 pixels, as its file would have it."""
-    return {
-        "study": "tiny",
-        "data": {"kind": "glyphs", "targets": ["DejaVuSerif"], "characters": CHARACTERS, "image_size": 16},
-        "generator": {"kind": "unet", "channels": 4, "style_channels": 8},
-        "discriminator": {"kind": "zi2zi", "channels": 4},
-        "training": {"steps": 40, "batch_size": 4, "ema": 0.9},
-        "axes": {"discriminator.spectral_norm": ["none", "convs"]},
-        "design": {"blocks": 2},
-        "measure": {"at": ["33%", "100%"], "primary": "l1", "margin": "10%", "also": ["ssim"], "signals": 20},
-        "runner": {"checkpoint_every": 0.1},
-        **changes,
-    }
-
-
-def study(**changes: Any) -> Study:
-    """Return the same, checked."""
-    return Study.model_validate(asked(**changes))
 
 
 def command(folder: Path, *more: str, **changes: Any) -> list[str]:
@@ -172,10 +151,10 @@ def rows(folder: Path, name: str = "tiny") -> tuple[str, str, str]:
     return texts[0], texts[1], texts[2]
 
 
-def tasks(asked: Study, folder: Path) -> list[TrialTask]:
+def tasks(of: Study, folder: Path) -> list[TrialTask]:
     """Return a study's tasks as its driver would hand them to an executor."""
-    driver = Driver(asked, folder, executor=Local(1), watch=lambda _: None)
-    return [driver._task(trial) for trial in trials(driver.arms, range(asked.design.most_blocks))]
+    driver = Driver(of, folder, executor=Local(1), watch=lambda _: None)
+    return [driver._task(trial) for trial in trials(driver.arms, range(of.design.most_blocks))]
 
 
 def events(executor: Executor, tasks: Sequence[TrialTask], place: Place) -> Iterator[Event]:

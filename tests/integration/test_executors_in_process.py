@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import factory
 import pytest
 import tiny
 import torch
@@ -16,7 +17,7 @@ from harness.trial.task import TrialProgress
 
 
 def test_trials_follow_each_other_with_their_progress_and_their_rows(tmp_path: Path) -> None:
-    tasks = tiny.tasks(tiny.study(training={"steps": 6, "batch_size": 4}, design={"blocks": 1}), tmp_path)
+    tasks = tiny.tasks(factory.study(training={"steps": 6, "batch_size": 4}, design={"blocks": 1}), tmp_path)
     threads = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
@@ -40,7 +41,7 @@ def test_a_trial_that_is_left_in_the_middle_goes_on_from_there_to_the_same_rows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("harness.trial.run.PROGRESS_EVERY", 0.0)
-    (task, *_) = tiny.tasks(tiny.study(training={"steps": 12, "batch_size": 4, "ema": 0.9}), tmp_path)
+    (task, *_) = tiny.tasks(factory.study(training={"steps": 12, "batch_size": 4, "ema": 0.9}), tmp_path)
     place = tiny.place(tmp_path, every=1000.0)
     with InProcess().opened(place, 1) as compute:
         events = compute([task])

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import factory
 import pytest
 import tiny
 
@@ -21,7 +22,7 @@ CALM = "nothing"
 
 
 def awkward(*does: str, **options: Any) -> Study:
-    return tiny.study(
+    return factory.study(
         generator={"kind": "awkward:generator", "options": {"does": does[0], **options}},
         axes={"generator.options.does": list(does)} if len(does) > 1 else {},
         design={"blocks": 1},
@@ -76,7 +77,7 @@ def test_gpus_that_are_not_there_are_refused_before_any_trial(share: float, gpus
 
 
 def test_workers_live_on_from_trial_to_trial_and_are_replaced_when_they_died_idle(tmp_path: Path) -> None:
-    first, second, third = tiny.tasks(tiny.study(training={"steps": 4, "batch_size": 4}), tmp_path)[:3]
+    first, second, third = tiny.tasks(factory.study(training={"steps": 4, "batch_size": 4}), tmp_path)[:3]
     with Local(1).opened(tiny.place(tmp_path), 1) as compute_all:
         assert any(isinstance(event, Finished) for event in compute_all([first]))
         (worker,) = tiny.workers(os.getpid())

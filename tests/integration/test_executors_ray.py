@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import factory
 import pytest
 import tiny
 
@@ -45,7 +46,7 @@ def cluster() -> Iterator[Any]:
 
 
 def undisturbed(folder: Path) -> tuple[str, str, str]:
-    Driver(tiny.study(), folder, executor=Local(2), watch=lambda _: None).run()
+    Driver(factory.study(), folder, executor=Local(2), watch=lambda _: None).run()
     return tiny.rows(folder)
 
 
@@ -62,7 +63,7 @@ def test_the_loss_of_a_node_costs_nothing_but_time(tmp_path: Path, cluster: Any)
             cluster.remove_node(doomed, allow_graceful=False)
 
     executor = RayCluster(cluster.address, cpus=1, gpus=0, workers=None)
-    Driver(tiny.study(), tmp_path / "ray", executor=executor, watch=watch).run()
+    Driver(factory.study(), tmp_path / "ray", executor=executor, watch=watch).run()
     retried = [event for event in happened if isinstance(event, Retried)]
     assert len(retried) == 1
     assert "its node was lost" in retried[0].reason
@@ -73,7 +74,7 @@ def test_the_loss_of_a_node_costs_nothing_but_time(tmp_path: Path, cluster: Any)
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 def test_on_a_cluster_each_trial_pays_for_itself_alone(tmp_path: Path, cluster: Any) -> None:
     does = ["nothing", "sleep", "raise", "allocate", "exit", "kill-always"]
-    study = tiny.study(
+    study = factory.study(
         generator={"kind": "awkward:generator", "options": {"does": "nothing"}},
         axes={"generator.options.does": does},
         design={"blocks": 1},

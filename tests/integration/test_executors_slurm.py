@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import factory
 import pytest
 import tiny
 
@@ -67,7 +68,9 @@ def test_jobs_give_the_rows_of_this_machines_processes_also_when_one_is_killed(t
         for pid in tiny.processes(f"-m submitit.core._submit {tmp_path}"):
             tiny.kill(pid)
 
-    study = tiny.study(training={"steps": 400, "batch_size": 4}, design={"blocks": 1}, runner={"checkpoint_every": 0.5})
+    study = factory.study(
+        training={"steps": 400, "batch_size": 4}, design={"blocks": 1}, runner={"checkpoint_every": 0.5}
+    )
     Driver(study, tmp_path / "jobs", executor=Slurm(1, 0, 2, cluster=cluster), watch=watch).run()
     assert 1 <= len([event for event in happened if isinstance(event, Retried)]) <= 2
     Driver(study, tmp_path / "local", executor=Local(2), watch=lambda _: None).run()
@@ -80,7 +83,7 @@ def test_jobs_give_the_rows_of_this_machines_processes_also_when_one_is_killed(t
 def test_each_job_pays_for_itself_alone(tmp_path: Path, cluster: str) -> None:
     pytest.importorskip("submitit")
     does = ["nothing", "sleep", "raise", "exit"]
-    study = tiny.study(
+    study = factory.study(
         generator={"kind": "awkward:generator", "options": {"does": "nothing"}},
         axes={"generator.options.does": does},
         design={"blocks": 1},
@@ -103,7 +106,7 @@ def test_jobs_do_not_outlive_a_killed_driver_for_long(tmp_path: Path) -> None:
     program = (
         "import sys, pathlib, tiny, harness.executors.slurm as s; from harness.driver import Driver\n"
         "s.ORPHANED = 3.0; folder = pathlib.Path(sys.argv[1])\n"
-        "study = tiny.study(training={'steps': 100_000, 'batch_size': 4})\n"
+        "study = factory.study(training={'steps': 100_000, 'batch_size': 4})\n"
         "Driver(study, folder, executor=s.Slurm(1, 0, 2, cluster='local'), watch=lambda _: None).run()\n"
     )
     driver = subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], env=tiny.environment())

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import factory
 import pytest
 import tiny
 import yaml
@@ -35,7 +36,7 @@ def reading(step: int, **changes: Any) -> Reading:
 
 
 def test_a_pilot_varies_the_controls_settings_and_the_average_and_nothing_else() -> None:
-    study = tiny.study(controls={"positive": CONTROL}, training={"steps": 80, "batch_size": 4, "ema": 0.9})
+    study = factory.study(controls={"positive": CONTROL}, training={"steps": 80, "batch_size": 4, "ema": 0.9})
     pilot = pilot_of(study, 3)
     assert pilot.study.axes == {
         "training.loss": {"as it is": {}, "control": {"l1": 0.0, "category": 0.0}},
@@ -47,7 +48,7 @@ def test_a_pilot_varies_the_controls_settings_and_the_average_and_nothing_else()
 
 
 def test_a_pilot_of_a_study_with_axes_takes_their_first_levels() -> None:
-    study = tiny.study(
+    study = factory.study(
         controls={"positive": CONTROL},
         axes={"discriminator.spectral_norm": ["none", "convs"], "training.ema": [0.5, 0.0]},
     )
@@ -56,13 +57,13 @@ def test_a_pilot_of_a_study_with_axes_takes_their_first_levels() -> None:
 
 def test_without_a_positive_control_there_is_no_pilot() -> None:
     with pytest.raises(HarnessError, match=r"needs controls\.positive"):
-        pilot_of(tiny.study(), 3)
+        pilot_of(factory.study(), 3)
 
 
 def test_a_control_that_changes_several_groups_is_refused_by_name() -> None:
     control = {"settings": {"generator.channels": 2, "discriminator.channels": 2}}
     with pytest.raises(HarnessError, match=r"generator\.channels, discriminator\.channels"):
-        pilot_of(tiny.study(controls={"positive": control}), 3)
+        pilot_of(factory.study(controls={"positive": control}), 3)
 
 
 def test_the_cheapest_step_from_which_on_the_control_stays_told_apart_is_proposed() -> None:
@@ -91,7 +92,7 @@ def test_looks_begin_where_equivalent_can_be_said_and_end_beyond_the_blocks_that
 
 
 def test_the_command_trains_the_pilot_once_and_proposes_a_study_that_can_be_read(tmp_path: Path) -> None:
-    asked = tiny.asked(controls={"positive": CONTROL}, training={"steps": 64, "batch_size": 4, "ema": 0.9})
+    asked = factory.asked(controls={"positive": CONTROL}, training={"steps": 64, "batch_size": 4, "ema": 0.9})
     file = tmp_path / "study.yaml"
     file.write_text(yaml.safe_dump(asked), encoding="utf-8")
     command = (

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import factory
 import numpy as np
 import pandas as pd
 import pytest
@@ -115,7 +116,7 @@ def test_a_study_made_in_python_passes_the_checks_of_a_file() -> None:
 
 def test_an_unknown_executor_is_named_with_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(harness.HarnessError, match="no 'locl'; did you mean 'local'"):
-        harness.run(tiny.study(), results=tmp_path, executor="locl")  # type: ignore[arg-type]
+        harness.run(factory.study(), results=tmp_path, executor="locl")  # type: ignore[arg-type]
 
 
 def test_run_returns_the_verdicts_that_are_stored_and_leaves_the_report(tmp_path: Path) -> None:
@@ -136,7 +137,7 @@ def test_the_examples_of_the_page_on_python_run_as_they_stand(tmp_path: Path) ->
     blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     assert len(blocks) == 5
     (tmp_path / "studies").mkdir()
-    asked = tiny.asked(study="quickstart", measure={"primary": "ssim", "margin": "10%", "also": ["l1"]})
+    asked = factory.asked(study="quickstart", measure={"primary": "ssim", "margin": "10%", "also": ["l1"]})
     (tmp_path / "studies" / "quickstart.yaml").write_text(yaml.safe_dump(asked))
     for name in ("real", "generated"):
         (tmp_path / name).mkdir()

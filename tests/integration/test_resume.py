@@ -10,6 +10,7 @@ import signal
 import time
 from pathlib import Path
 
+import factory
 import pytest
 import tiny
 
@@ -20,7 +21,7 @@ from harness.trial.task import TrialProgress
 
 
 def test_a_trial_whose_worker_is_killed_goes_on_from_its_checkpoint_to_the_same_rows(tmp_path: Path) -> None:
-    task = tiny.tasks(tiny.study(), tmp_path)[1]
+    task = tiny.tasks(factory.study(), tmp_path)[1]
     _, straight = tiny.computed(task, tmp_path)
     place = tiny.place(tmp_path)
     file = place.checkpoints / f"{task.trial_id}.pt"

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import factory
 import pandas as pd
 import pytest
 import tiny
@@ -18,23 +19,12 @@ from tiny import call
 import harness
 from harness.results.schema import TRIAL_COLUMNS, comparable
 
-TINY: dict[str, Any] = {
-    "study": "tiny",
-    "question": "Does <b>spectral</b> normalisation | help?",
-    "data": {
-        "kind": "glyphs",
-        "targets": ["DejaVuSerif"],
-        "characters": "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz",
-        "image_size": 16,
-    },
-    "generator": {"kind": "unet", "channels": 4, "style_channels": 4},
-    "discriminator": {"kind": "zi2zi", "channels": 4},
-    "training": {"steps": 6, "batch_size": 4, "optimizer": {"kind": "adam", "lr": 0.002}},
-    "failures": {"diversity_floor": 0.0},
-    "axes": {"discriminator.spectral_norm": ["none", "convs"]},
-    "design": {"blocks": 2},
-    "measure": {"primary": "ssim", "margin": 0.05, "also": ["l1"]},
-}
+TINY = factory.asked(
+    question="Does <b>spectral</b> normalisation | help?",
+    training={"steps": 6, "batch_size": 4, "optimizer": {"kind": "adam", "lr": 0.002}},
+    failures={"diversity_floor": 0.0},
+    measure={"primary": "ssim", "margin": 0.05, "also": ["l1"]},
+)
 
 
 @pytest.fixture

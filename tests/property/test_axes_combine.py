@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import fakes
+import factory
 import torch
 from hypothesis import given
 from hypothesis import settings as examples
@@ -63,7 +63,7 @@ losses = st.sampled_from(["bce", "sigmoid_bce", "hinge", "lsgan", "wgan_gp"])
 
 def built(settings: TrialSettings, conditions: Conditions) -> tuple[NetworkPair | None, str]:
     try:
-        pair = build_pair(settings, styles=fakes.STYLES, block="0")
+        pair = build_pair(settings, styles=factory.STYLES, block="0")
         cost(pair, conditions)
     except ValueError as error:
         return None, str(error)
@@ -75,19 +75,19 @@ def built(settings: TrialSettings, conditions: Conditions) -> tuple[NetworkPair 
 def test_a_combination_is_refused_in_words_or_gives_images_in_range_and_logits_for_each(
     generator: dict[str, Any], discriminator: dict[str, Any], loss: str
 ) -> None:
-    settings = fakes.settings(
+    settings = factory.settings(
         generator=generator, discriminator=discriminator, training={"steps": 1, "loss": {"kind": loss}}
     )
-    conditions = conditions_for(1, fakes.SIZE, paired=True, latent=None, styles=fakes.STYLES, count=COUNT)
+    conditions = conditions_for(1, factory.SIZE, paired=True, latent=None, styles=factory.STYLES, count=COUNT)
     pair, refusal = built(settings, conditions)
     if pair is None:
         assert refusal.startswith(("generator", "discriminator", "training"))
         return
     image, _ = pair.generator(conditions)
     judged = pair.discriminator(image, conditions)
-    assert image.shape == (COUNT, 1, fakes.SIZE, fakes.SIZE)
+    assert image.shape == (COUNT, 1, factory.SIZE, factory.SIZE)
     assert image.abs().max() <= 1
-    side = fakes.SIZE // 8
+    side = factory.SIZE // 8
     assert judged.real.shape == ((COUNT, side, side) if discriminator["head"] == "patch" else (COUNT,))
     assert judged.scores.shape == (COUNT,)
     assert (judged.category is None) == (discriminator["head"] != "linear" or not discriminator["category_head"])
@@ -106,7 +106,7 @@ def test_every_way_of_training_takes_a_step_that_moves_both_networks_and_stays_f
     norm: str, which: str, loss: str, optimizer: str, real_and_fake: str, precision: str
 ) -> None:
     critic_norm = "layer" if (norm, loss) == ("batch", "wgan_gp") else norm
-    settings: TrialSettings = fakes.settings(
+    settings: TrialSettings = factory.settings(
         generator={"norm": norm, "levels": 3},
         discriminator={"norm": critic_norm, "spectral_norm": which},
         training={
@@ -116,9 +116,9 @@ def test_every_way_of_training_takes_a_step_that_moves_both_networks_and_stays_f
             "optimizer": {"kind": optimizer},
         },
     )
-    pair = build_pair(settings, styles=fakes.STYLES, block="0")
+    pair = build_pair(settings, styles=factory.STYLES, block="0")
     before = [[p.detach().clone() for p in network.parameters()] for network in pair.networks().values()]
-    for progress in train(Trainer(pair, settings, fakes.split(), block="0")):
+    for progress in train(Trainer(pair, settings, factory.split(), block="0")):
         assert torch.tensor([progress.loss_d, progress.loss_g]).isfinite().all()
     for network, old in zip(pair.networks().values(), before, strict=True):
         assert all(p.isfinite().all() for p in network.parameters())

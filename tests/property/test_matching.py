@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-import fakes
+import factory
 import pytest
 import torch
 from hypothesis import given
@@ -34,8 +34,8 @@ ARMS: dict[str, dict[str, Any]] = {
 
 
 def trainer(settings: TrialSettings, block: str = "0") -> Trainer:
-    split = fakes.split(paired=settings.generator.kind == "unet")
-    return Trainer(build_pair(settings, styles=fakes.STYLES, block=block), settings, split, block=block)
+    split = factory.split(paired=settings.generator.kind == "unet")
+    return Trainer(build_pair(settings, styles=factory.STYLES, block=block), settings, split, block=block)
 
 
 def weights(trained: Trainer) -> dict[str, torch.Tensor]:
@@ -62,7 +62,9 @@ def assert_equal(left: dict[str, torch.Tensor], right: dict[str, torch.Tensor]) 
 def test_parameters_of_equal_name_and_shape_are_bit_equal_at_step_0_whatever_else_the_arms_have(
     left: str, right: str, block: int
 ) -> None:
-    pairs = [build_pair(fakes.settings(**ARMS[arm]), styles=fakes.STYLES, block=str(block)) for arm in (left, right)]
+    pairs = [
+        build_pair(factory.settings(**ARMS[arm]), styles=factory.STYLES, block=str(block)) for arm in (left, right)
+    ]
     shared = 0
     for net in ("generator", "discriminator"):
         first, second = (dict(named_weights(pair.networks()[net])) for pair in pairs)
@@ -74,7 +76,7 @@ def test_parameters_of_equal_name_and_shape_are_bit_equal_at_step_0_whatever_els
 
 
 def test_blocks_differ_in_every_drawn_weight() -> None:
-    first, second = (build_pair(fakes.settings(), styles=3, block=block) for block in ("0", "1"))
+    first, second = (build_pair(factory.settings(), styles=3, block=block) for block in ("0", "1"))
     weights = dict(named_weights(second.generator))
     assert all(not torch.equal(p, weights[n]) for n, p in named_weights(first.generator) if "down.weight" in n)
 
@@ -82,29 +84,29 @@ def test_blocks_differ_in_every_drawn_weight() -> None:
 @pytest.mark.parametrize("arm", ARMS)
 def test_building_a_pair_leaves_the_global_stream_alone(arm: str) -> None:
     before = torch.get_rng_state()
-    build_pair(fakes.settings(**ARMS[arm]), styles=3, block="0")
+    build_pair(factory.settings(**ARMS[arm]), styles=3, block="0")
     assert torch.equal(before, torch.get_rng_state())
 
 
 def test_the_matched_fraction_counts_equal_numbers() -> None:
-    base = build_pair(fakes.settings(), styles=3, block="0")
-    other = build_pair(fakes.settings(discriminator={"final_conv": {"kernel_size": 3}}), styles=3, block="0")
+    base = build_pair(factory.settings(), styles=3, block="0")
+    other = build_pair(factory.settings(discriminator={"final_conv": {"kernel_size": 3}}), styles=3, block="0")
     total = sum(p.numel() for net in other.networks().values() for p in net.parameters())
     assert matched_fraction(base.networks(), base.networks()) == 1.0
     assert matched_fraction(other.networks(), base.networks()) == pytest.approx(1 - 32 * 9 / total, abs=1e-12)
-    elsewhere = build_pair(fakes.settings(), styles=3, block="1")
+    elsewhere = build_pair(factory.settings(), styles=3, block="1")
     assert matched_fraction(elsewhere.networks(), base.networks()) < 0.05
 
 
 @pytest.mark.parametrize(
     "settings",
     [
-        fakes.settings(),
-        fakes.settings(discriminator={"spectral_norm": "convs+heads"}),
-        fakes.settings(data={"image_size": 16, "augment": "zi2zi"}),
-        fakes.settings(training={"precision": "bfloat16", "ema": 0.9, "discriminator_steps": 2}),
-        fakes.settings(discriminator={"norm": "layer"}, training={"loss": {"kind": "wgan_gp"}}),
-        fakes.dcgan(data={"augment": "flip"}),
+        factory.settings(),
+        factory.settings(discriminator={"spectral_norm": "convs+heads"}),
+        factory.settings(data={"image_size": 16, "augment": "zi2zi"}),
+        factory.settings(training={"precision": "bfloat16", "ema": 0.9, "discriminator_steps": 2}),
+        factory.settings(discriminator={"norm": "layer"}, training={"loss": {"kind": "wgan_gp"}}),
+        factory.dcgan(data={"augment": "flip"}),
     ],
     ids=["zi2zi", "spectral norm", "augmented", "bfloat16", "wgan-gp", "dcgan"],
 )
@@ -121,7 +123,7 @@ def test_nothing_in_a_step_depends_on_the_global_stream(settings: TrialSettings)
 
 def test_a_users_layer_that_draws_from_the_global_stream_is_kept_in_step_too() -> None:
     def leaky() -> Trainer:
-        trained = trainer(fakes.settings())
+        trained = trainer(factory.settings())
         trained.pair.generator.levels["level2"].up_norm = torch.nn.Dropout(0.5)
         return trained
 
@@ -132,8 +134,8 @@ def test_a_users_layer_that_draws_from_the_global_stream_is_kept_in_step_too() -
 
 @pytest.mark.parametrize("arm", ["baseline", "spectral norm", "attention"])
 def test_evaluation_and_sampling_leave_the_weights_bit_equal(arm: str) -> None:
-    settings = fakes.settings(**ARMS[arm])
-    data = fakes.dataset()
+    settings = factory.settings(**ARMS[arm])
+    data = factory.dataset()
     items = measured_items(data, MeasureSettings(images=8), None)
     evaluated = trainer(settings)
 
@@ -148,7 +150,7 @@ def test_evaluation_and_sampling_leave_the_weights_bit_equal(arm: str) -> None:
 
 
 def test_logging_leaves_the_weights_bit_equal() -> None:
-    silent, loud = trainer(fakes.settings()), trainer(fakes.settings())
+    silent, loud = trainer(factory.settings()), trainer(factory.settings())
     list(train(silent, log_every=1000))
     list(train(loud, log_every=1))
     assert_equal(weights(silent), weights(loud))
@@ -174,9 +176,9 @@ def test_arms_with_other_batch_sizes_see_the_same_items_in_the_same_order(items:
 
 def test_arms_see_equal_data_styles_and_dropout_masks_at_every_step() -> None:
     size = {"data": {"image_size": 64}, "generator": {"dropout": 0.5}}
-    plain = fakes.settings(**size)
-    other = fakes.settings(**size, discriminator={"spectral_norm": "convs"}, training={"generator_steps": 1})
-    split = fakes.split(size=64)
+    plain = factory.settings(**size)
+    other = factory.settings(**size, discriminator={"spectral_norm": "convs"}, training={"generator_steps": 1})
+    split = factory.split(size=64)
     trainers = [Trainer(build_pair(s, styles=3, block="5"), s, split, block="5") for s in (plain, other)]
     masks: list[list[torch.Tensor]] = [[], []]
     for seen, trained in zip(masks, trainers, strict=True):
@@ -207,7 +209,7 @@ def test_dropout_keeps_the_mean_and_is_off_in_evaluation() -> None:
 
 
 def test_training_goes_on_from_a_state_as_if_it_had_never_stopped() -> None:
-    settings = fakes.settings(
+    settings = factory.settings(
         discriminator={"spectral_norm": "convs"}, training={"steps": 5, "ema": 0.5, "schedule": {"kind": "cosine"}}
     )
     whole = run(trainer(settings))

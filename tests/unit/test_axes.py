@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import fakes
+import factory
 import pytest
 import torch
 from pydantic import TypeAdapter
@@ -157,7 +157,7 @@ ELSEWHERE = {"training.steps": "test_a_training_has_as_many_steps_as_its_setting
 
 
 def settings(kind: str, changes: Changes) -> TrialSettings:
-    data = (fakes.settings() if kind == "zi2zi" else fakes.dcgan()).model_dump()
+    data = (factory.settings() if kind == "zi2zi" else factory.dcgan()).model_dump()
     data["training"]["steps"] = 12
     for path, value in changes.items():
         put(data, path, value)
@@ -165,7 +165,7 @@ def settings(kind: str, changes: Changes) -> TrialSettings:
 
 
 def shape(kind: str) -> Shape:
-    return Shape(fakes.STYLES, paired=kind == "zi2zi")
+    return Shape(factory.STYLES, paired=kind == "zi2zi")
 
 
 @functools.cache
@@ -265,6 +265,6 @@ def test_every_named_level_is_tried(kind: str, model: type[Settings], prefix: st
 
 def test_a_training_has_as_many_steps_as_its_settings_say() -> None:
     for steps in (1, 3):
-        s = fakes.settings(training={"steps": steps})
-        pair = build_pair(s, styles=fakes.STYLES, block="0")
-        assert [p.step for p in train(Trainer(pair, s, fakes.split(), block="0"))] == list(range(1, steps + 1))
+        s = factory.settings(training={"steps": steps})
+        pair = build_pair(s, styles=factory.STYLES, block="0")
+        assert [p.step for p in train(Trainer(pair, s, factory.split(), block="0"))] == list(range(1, steps + 1))

@@ -8,6 +8,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+import factory
 import numpy as np
 import pytest
 import torch
@@ -16,7 +17,6 @@ from harness.data import Dataset, load
 from harness.data.dataset_cache import cached, key_of
 from harness.errors import DataError
 from harness.study.settings import GlyphSettings, ImageFolderSettings
-from tests import fakes
 from tests.unit.test_data_image_folders import celeba
 
 ROOT = Path(__file__).parents[2]
@@ -38,7 +38,7 @@ def equal(a: Dataset, b: Dataset) -> bool:
 
 @pytest.mark.parametrize("paired", [True, False])
 def test_what_is_stored_is_what_comes_back(tmp_path, paired):
-    dataset = fakes.dataset(paired=paired)
+    dataset = factory.dataset(paired=paired)
     cached(tmp_path, "key", lambda: dataset)
     again = cached(tmp_path, "key", never)
     assert equal(again, dataset)

@@ -3,17 +3,17 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import factory
 import pytest
 import torch
 
 from harness.data import Dataset, Split, check_dataset, load
 from harness.errors import DataError, HarnessError
 from harness.study.settings import CustomDataSettings, FaceSettings, GlyphSettings
-from tests import fakes
 
 
 def broken(**changes: object) -> Dataset:
-    good = fakes.dataset()
+    good = factory.dataset()
     return Dataset.of(replace(good.train, **changes), good.heldout, good.styles)
 
 
@@ -31,15 +31,18 @@ def broken(**changes: object) -> Dataset:
         (broken(source=torch.zeros(24, 3, 16, 16, dtype=torch.uint8)), r"train\.source: \(24, 3, 16, 16\)"),
         (broken(source=torch.zeros(24, 1, 16, 16)), r"train\.source: a float32"),
         (broken(labels=("a",)), r"train\.labels: not a tuple of 24"),
-        (replace(fakes.dataset(), hash="0" * 64), "hash: not the hash of the content"),
-        (replace(fakes.dataset(), styles=("a", "a", "b")), "a name comes twice"),
-        (replace(fakes.dataset(), styles=()), "styles: not a tuple"),
-        (Dataset.of(fakes.split(), fakes.split(), ("a", "b", "c")), "24 of 24 items are in training"),
+        (replace(factory.dataset(), hash="0" * 64), "hash: not the hash of the content"),
+        (replace(factory.dataset(), styles=("a", "a", "b")), "a name comes twice"),
+        (replace(factory.dataset(), styles=()), "styles: not a tuple"),
+        (Dataset.of(factory.split(), factory.split(), ("a", "b", "c")), "24 of 24 items are in training"),
         (
-            Dataset.of(fakes.split(), fakes.split(count=0, seed=1), ("a", "b", "c")),
+            Dataset.of(factory.split(), factory.split(count=0, seed=1), ("a", "b", "c")),
             r"heldout\.target: \(0, 1, 16, 16\)",
         ),
-        (Dataset.of(fakes.split(), fakes.split(size=8, seed=1), ("a", "b", "c")), r"heldout\.target: \(24, 1, 8, 8\)"),
+        (
+            Dataset.of(factory.split(), factory.split(size=8, seed=1), ("a", "b", "c")),
+            r"heldout\.target: \(24, 1, 8, 8\)",
+        ),
     ],
 )
 def test_each_broken_promise_is_named(dataset, message):
@@ -53,12 +56,12 @@ def test_all_problems_come_in_one_message():
 
 
 def test_sound_data_sets_pass():
-    for dataset in (fakes.dataset(), fakes.dataset(paired=False, channels=3), load(FaceSettings())):
+    for dataset in (factory.dataset(), factory.dataset(paired=False, channels=3), load(FaceSettings())):
         check_dataset(dataset)
 
 
 def test_the_hash_sees_pixels_styles_labels_and_split_and_no_notes():
-    good = fakes.dataset()
+    good = factory.dataset()
     pixel = good.train.target.clone()
     pixel[3, 0, 5, 5] += 1
     source = good.train.source.clone()

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import factory
 import pytest
 import torch
 import yaml
@@ -16,7 +17,6 @@ from harness.study.reading import read_study
 from harness.study.settings import GlyphSettings
 from harness.study.study import MeasureSettings
 from harness.trial.run import MeasuredItems, measured_items
-from tests import fakes
 
 LETTERS = "abdefghijklmnopqrtuvxyzABCDEFGH"
 FONTS = ("DejaVuSerif", "DejaVuSansMono")
@@ -28,7 +28,7 @@ def items(data: Dataset) -> set[bytes]:
 
 @given(small=st.integers(16, 24), more=st.integers(0, 10))
 def test_fewer_items_are_among_more_and_what_is_held_out_stays(small: int, more: int) -> None:
-    whole = fakes.dataset(paired=False)
+    whole = factory.dataset(paired=False)
     less, larger = whole.limited(small), whole.limited(small + more)
     assert len(less.train) == small
     assert items(less) <= items(larger) <= items(whole)
@@ -37,7 +37,7 @@ def test_fewer_items_are_among_more_and_what_is_held_out_stays(small: int, more:
 
 
 def test_the_choice_depends_on_content_and_not_on_order() -> None:
-    whole = fakes.dataset()
+    whole = factory.dataset()
     order = torch.randperm(24, generator=torch.Generator().manual_seed(5))
     assert whole.train.source is not None
     shuffled = replace(
@@ -60,11 +60,11 @@ def test_all_styles_of_a_character_come_together() -> None:
 
 def test_a_style_without_an_item_is_refused() -> None:
     with pytest.raises(DataError, match=r"data\.limit: 1 items leave none of style\d, style\d to train on; take more"):
-        fakes.dataset().limited(1)
+        factory.dataset().limited(1)
 
 
 def test_arms_with_other_limits_are_measured_on_the_same_items_and_latents() -> None:
-    whole = fakes.dataset(paired=False)
+    whole = factory.dataset(paired=False)
     a, b = (measured_items(data, MeasureSettings(images=7), 5) for data in (whole, whole.limited(9)))
     assert torch.equal(a.real, b.real)
     assert a.labels == b.labels
@@ -74,13 +74,13 @@ def test_arms_with_other_limits_are_measured_on_the_same_items_and_latents() -> 
 
 
 def test_samples_can_be_more_than_the_held_out_items() -> None:
-    found: MeasuredItems = measured_items(fakes.dataset(paired=False), MeasureSettings(generated=100), 5)
+    found: MeasuredItems = measured_items(factory.dataset(paired=False), MeasureSettings(generated=100), 5)
     assert found.conditions.latent is not None
     assert found.conditions.latent.shape == (100, 5)
     assert found.conditions.batch == len(found.labels) == 100
     assert len(found.real) == 12
     with pytest.raises(HarnessError, match="each held-out pair gives one generated image"):
-        measured_items(fakes.dataset(), MeasureSettings(generated=100), None)
+        measured_items(factory.dataset(), MeasureSettings(generated=100), None)
 
 
 def write(folder: Path, **study: Any) -> Path:

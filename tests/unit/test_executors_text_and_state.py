@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import factory
 import numpy as np
 import pytest
 import tiny
@@ -149,7 +150,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def running(folder: Path, asked: float | None) -> Running:
-    return Running(tiny.tasks(tiny.study(), folder)[0], Patience(asked))
+    return Running(tiny.tasks(factory.study(), folder)[0], Patience(asked))
 
 
 def test_silence_costs_a_status_only_where_the_study_says_after_how_long(clock: Clock, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import factory
 import numpy as np
 import pandas as pd
 import pytest
@@ -20,7 +21,6 @@ from harness.study.reading import read_study
 from harness.study.study import Study
 from harness.trial.diagnostics import oscillation
 from harness.verdicts.judge import judge
-from tests import tiny
 
 STEPS = tuple(range(10, 101, 10))
 
@@ -160,7 +160,7 @@ def test_a_measure_needs_what_the_metric_it_is_worked_out_of_needs() -> None:
 
 
 def test_images_are_measured_for_what_a_measure_is_worked_out_of() -> None:
-    study = tiny.study(measure={"primary": "oscillation_d@first 50%", "also": ["area(ssim)", "l1", "failures"]})
+    study = factory.study(measure={"primary": "oscillation_d@first 50%", "also": ["area(ssim)", "l1", "failures"]})
     assert study.measure.metrics == ("oscillation_d@first 50%", "area(ssim)", "l1", "failures")
     assert study.measure.measured == ("ssim", "l1")
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import factory
 import pytest
 import torch
 from torch import Tensor, nn
@@ -16,7 +17,6 @@ from harness.metrics.networks import map_variation, shifted
 from harness.metrics.spectrum import fine, grid_points, grid_ratio, power
 from harness.models import Conditions, Generated, Judgement, build_pair
 from harness.trial.evaluated_networks import trained_networks
-from tests import fakes
 
 SIDE, N = 16, 12
 
@@ -205,8 +205,8 @@ NAMES = (
 
 
 def test_asking_the_networks_leaves_them_as_they_were() -> None:
-    s = fakes.settings(discriminator={"spectral_norm": "convs"})
-    pair = build_pair(s, styles=fakes.STYLES, block="0")
+    s = factory.settings(discriminator={"spectral_norm": "convs"})
+    pair = build_pair(s, styles=factory.STYLES, block="0")
     real = smooth()
     asked = networks(pair.generator.train(), pair.discriminator.train(), real)
     before = [{k: v.clone() for k, v in net.state_dict().items()} for net in pair.networks().values()]

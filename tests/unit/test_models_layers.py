@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 
-import fakes
+import factory
 import pytest
 import torch
 from torch import nn
@@ -64,7 +64,7 @@ def test_a_fading_blur_is_whole_at_the_start_and_gone_after_its_share_of_the_tra
 
 
 def with_spectral_norm() -> TrialSettings:
-    return fakes.settings(discriminator={"spectral_norm": "convs+heads"})
+    return factory.settings(discriminator={"spectral_norm": "convs+heads"})
 
 
 def normalised(network: nn.Module) -> dict[str, nn.Module]:
@@ -96,7 +96,7 @@ def test_spectral_norm_equals_torchs_in_value_and_gradient(kind: type[nn.Conv2d 
 
 
 def test_reading_a_normalised_weight_changes_nothing_where_torchs_moves() -> None:
-    ours = build_pair(with_spectral_norm(), styles=fakes.STYLES, block="0").discriminator.train()
+    ours = build_pair(with_spectral_norm(), styles=factory.STYLES, block="0").discriminator.train()
     before = copy.deepcopy(ours.state_dict())
     weights = [m.weight for m in normalised(ours).values() for _ in range(3)]
     assert all(torch.equal(weights[i], weights[i + 1]) for i in range(0, len(weights), 3))
@@ -107,8 +107,8 @@ def test_reading_a_normalised_weight_changes_nothing_where_torchs_moves() -> Non
 
 
 def test_only_training_forwards_move_the_singular_vectors() -> None:
-    pair = build_pair(with_spectral_norm(), styles=fakes.STYLES, block="0")
-    trainer = Trainer(pair, with_spectral_norm(), fakes.split(), block="0")
+    pair = build_pair(with_spectral_norm(), styles=factory.STYLES, block="0")
+    trainer = Trainer(pair, with_spectral_norm(), factory.split(), block="0")
     conditions, real = trainer.batch(0, "test")
     layers = normalised(pair.discriminator)
 
@@ -124,7 +124,7 @@ def test_only_training_forwards_move_the_singular_vectors() -> None:
 
 def test_warmed_up_vectors_bound_the_largest_singular_value_near_one_from_the_first_step() -> None:
     """Before the warm-up the estimate is too small, and the value as large as 1.28 (claim 001-1)."""
-    network = build_pair(with_spectral_norm(), styles=fakes.STYLES, block="0").discriminator
+    network = build_pair(with_spectral_norm(), styles=factory.STYLES, block="0").discriminator
     values = [torch.linalg.matrix_norm(m.weight.flatten(1), 2).item() for m in normalised(network).values()]  # type: ignore[operator, union-attr]
     assert len(values) == 7
     assert all(1 - 1e-5 <= value < 1.05 for value in values)
@@ -132,9 +132,9 @@ def test_warmed_up_vectors_bound_the_largest_singular_value_near_one_from_the_fi
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_spectral_norm_is_computed_in_full_precision_whatever_the_training_is(precision: str) -> None:
-    settings = fakes.settings(discriminator={"spectral_norm": "convs+heads"}, training={"precision": precision})
-    pair = build_pair(settings, styles=fakes.STYLES, block="0")
-    for _ in train(Trainer(pair, settings, fakes.split(), block="0")):
+    settings = factory.settings(discriminator={"spectral_norm": "convs+heads"}, training={"precision": precision})
+    pair = build_pair(settings, styles=factory.STYLES, block="0")
+    for _ in train(Trainer(pair, settings, factory.split(), block="0")):
         pass
     for layer in normalised(pair.discriminator).values():
         with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
@@ -156,13 +156,15 @@ def test_spectral_norm_is_computed_in_full_precision_whatever_the_training_is(pr
     ],
 )
 def test_each_level_puts_spectral_norm_on_the_layers_it_names(level: str, expected: set[str]) -> None:
-    settings = fakes.settings(discriminator={"spectral_norm": level})
-    assert set(normalised(build_pair(settings, styles=fakes.STYLES, block="0").discriminator)) == expected
+    settings = factory.settings(discriminator={"spectral_norm": level})
+    assert set(normalised(build_pair(settings, styles=factory.STYLES, block="0").discriminator)) == expected
 
 
 def test_scaled_convolutions_begin_with_a_norm_of_one_and_nothing_holds_them_there() -> None:
     plain, scaled = (
-        build_pair(fakes.settings(discriminator={"spectral_norm": level}), styles=fakes.STYLES, block="0").discriminator
+        build_pair(
+            factory.settings(discriminator={"spectral_norm": level}), styles=factory.STYLES, block="0"
+        ).discriminator
         for level in ("none", "scaled")
     )
     assert not normalised(scaled)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import factory
 import pytest
 import torch
 
@@ -13,15 +14,14 @@ from harness.results.schema import PROOFS, ArmPlan
 from harness.study.design import arms
 from harness.study.study import Study
 
-TINY: dict[str, Any] = {
-    "study": "tiny",
-    "data": {"kind": "glyphs", "characters": "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "image_size": 16},
-    "generator": {"kind": "unet", "channels": 4, "style_channels": 8},
-    "discriminator": {"kind": "zi2zi", "channels": 4, "final_channels": 1},
-    "training": {"steps": 40, "batch_size": 4},
-    "measure": {"primary": "l1", "also": []},
-    "design": {"blocks": 3},
-}
+TINY = factory.asked(
+    data={"kind": "glyphs", "characters": "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "image_size": 16},
+    discriminator={"kind": "zi2zi", "channels": 4, "final_channels": 1},
+    training={"steps": 40, "batch_size": 4},
+    measure={"primary": "l1", "also": []},
+    design={"blocks": 3},
+    axes={},
+)
 KINDS: dict[str, Any] = {
     "axes": {
         "discriminator.blur": {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import fakes
+import factory
 import pytest
 import torch
 
@@ -18,8 +18,8 @@ from harness.preflight.small_networks import Shape, shrinking, shrunk
 from harness.study.settings import TrialSettings
 from harness.study.study import put
 
-DATA = fakes.dataset()
-SMALLER = Dataset.of(fakes.split(20, seed=1), DATA.heldout, DATA.styles)
+DATA = factory.dataset()
+SMALLER = Dataset.of(factory.split(20, seed=1), DATA.heldout, DATA.styles)
 
 
 def inspected(
@@ -31,19 +31,19 @@ def inspected(
     """Return arms that differ from small settings by dotted changes."""
     found = []
     for number, change in enumerate(changes):
-        given = (base or fakes.settings()).model_dump()
+        given = (base or factory.settings()).model_dump()
         for path, value in change.items():
             put(given, path, value)
         s = TrialSettings.model_validate(given)
         paired = s.generator.kind == "unet"
-        pair = build_pair(s, styles=fakes.STYLES, block="0")
+        pair = build_pair(s, styles=factory.STYLES, block="0")
         latent = s.latent
         conditions = conditions_for(
-            s.data.channels, s.data.image_size, paired=paired, latent=latent, styles=fakes.STYLES
+            s.data.channels, s.data.image_size, paired=paired, latent=latent, styles=factory.STYLES
         )
         size = cost(pair, conditions)
         small = shrunk(s, shrinking(size)) if reduce else s
-        found.append(Inspected(f"arm{number}", s, small, Shape(fakes.STYLES, paired), pair, size, data or DATA))
+        found.append(Inspected(f"arm{number}", s, small, Shape(factory.STYLES, paired), pair, size, data or DATA))
     return found
 
 
@@ -66,7 +66,9 @@ def test_a_blur_of_five_and_sigma_one_lets_through_what_claim_002_1_says() -> No
 
 def test_an_input_blur_erases_nothing_and_makes_one_convolution_of_nine_with_the_first_of_five() -> None:
     """Statements 002-4 and 002-5: full rank, condition number about 1.9e3 at 32 px."""
-    found = facts(inspected({}, {"discriminator.blur.position": "input"}, base=fakes.settings(data={"image_size": 32})))
+    found = facts(
+        inspected({}, {"discriminator.blur.position": "input"}, base=factory.settings(data={"image_size": 32}))
+    )
     undoing = about(found, "condition number")
     assert undoing.figures["rank"] == 32 * 32
     assert undoing.figures["condition"] == pytest.approx(1.9e3, rel=0.01)
@@ -150,7 +152,9 @@ def test_spectral_norm_is_taken_out_again_by_batch_norm_on_three_convolutions_of
 
 def test_convolutions_under_spectral_norm_stay_below_the_kernel_size_over_the_stride_but_not_below_one() -> None:
     """Statements 001-1: the weights' norm is 1; that of the convolution is bounded by ceil(k / s)."""
-    found = facts(inspected({}, {"discriminator.spectral_norm": "convs"}, base=fakes.settings(data={"image_size": 32})))
+    found = facts(
+        inspected({}, {"discriminator.spectral_norm": "convs"}, base=factory.settings(data={"image_size": 32}))
+    )
     norms = about(found, "norm of the convolution itself").figures
     bounds = {"convs.conv1": 3, "convs.conv2": 3, "convs.conv3": 3, "convs.conv4": 5, "final": 5}
     assert norms.keys() == bounds.keys()
@@ -172,7 +176,7 @@ def test_the_posts_expression_for_the_number_of_features_fails_at_250_pixels() -
 
 def test_dcgans_first_layer_makes_four_by_four_of_a_point_and_dense_layers_would_be_huge() -> None:
     """Statements 004-3 and 004-7: 805 M weights in the place of the first convolution, 2.77 M in the whole."""
-    base = fakes.dcgan(
+    base = factory.dcgan(
         data={"image_size": 64, "channels": 3},
         generator={"channels": 64, "latent": 100},
         discriminator={"channels": 64},

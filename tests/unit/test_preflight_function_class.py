@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import fakes
+import factory
 import pytest
 import torch
 from torch import Tensor, nn
@@ -24,15 +24,15 @@ Change = Callable[[nn.Module], object]
 NONE = {"position": "none"}
 PAIRS: dict[str, tuple[TrialSettings, TrialSettings]] = {
     "zi2zi without its final conv": tuple(
-        fakes.settings(data={"image_size": 32}, discriminator={"final_channels": 1, "final_conv": {"kernel_size": k}})
+        factory.settings(data={"image_size": 32}, discriminator={"final_channels": 1, "final_conv": {"kernel_size": k}})
         for k in (0, 5)
     ),
     "zi2zi with a blur before its heads": tuple(
-        fakes.settings(data={"image_size": 32}, discriminator={"blur": blur})
+        factory.settings(data={"image_size": 32}, discriminator={"blur": blur})
         for blur in ({"position": "output", "kernel_size": 3}, NONE)
     ),
     "dcgan with a blur before its last convolution": tuple(
-        fakes.dcgan(discriminator={"blur": blur}) for blur in ({"position": "features", "kernel_size": 3}, NONE)
+        factory.dcgan(discriminator={"blur": blur}) for blur in ({"position": "features", "kernel_size": 3}, NONE)
     ),
 }  # type: ignore[assignment]
 
@@ -48,7 +48,7 @@ class BatchDeviation(nn.Module):
 def verdict(name: str, change: Change = lambda _: None, *, only_arm: bool = False) -> str | None:
     """Return what is said of a pair whose discriminators were both changed, or the arm's alone."""
     settings = PAIRS[name]
-    pairs = [build_pair(s, styles=fakes.STYLES, block="0") for s in settings]
+    pairs = [build_pair(s, styles=factory.STYLES, block="0") for s in settings]
     for pair in pairs[: 1 if only_arm else 2]:
         change(pair.discriminator)
     return said_of(settings, pairs)
@@ -56,7 +56,7 @@ def verdict(name: str, change: Change = lambda _: None, *, only_arm: bool = Fals
 
 def said_of(settings: tuple[TrialSettings, TrialSettings], pairs: list[NetworkPair]) -> str | None:
     arm, baseline = settings
-    conditions, images = probe_inputs(arm, Shape(fakes.STYLES, arm.generator.kind == "unet"), torch.float32)
+    conditions, images = probe_inputs(arm, Shape(factory.STYLES, arm.generator.kind == "unet"), torch.float32)
     return same_function_class(changed_settings(arm, baseline), pairs[0], pairs[1], images, conditions)
 
 
@@ -211,14 +211,14 @@ def test_a_subclass_that_does_something_else_with_its_tail_means_no_proof(
     ],
 )
 def test_what_changes_more_than_the_maps_before_the_heads_is_no_matter_for_this_algebra(given: dict[str, Any]) -> None:
-    settings = fakes.settings(data={"image_size": 32}, **given), fakes.settings(data={"image_size": 32})
-    assert said_of(settings, [build_pair(s, styles=fakes.STYLES, block="0") for s in settings]) is None
+    settings = factory.settings(data={"image_size": 32}, **given), factory.settings(data={"image_size": 32})
+    assert said_of(settings, [build_pair(s, styles=factory.STYLES, block="0") for s in settings]) is None
 
 
 def test_two_trunks_that_differ_only_in_a_fade_are_not_one_trunk() -> None:
     blurs: list[dict[str, Any]] = [{"position": "input", "kernel_size": 3, "fade": f} for f in (0.1, 0.2)]
     settings: tuple[TrialSettings, TrialSettings] = tuple(
-        fakes.settings(discriminator={"final_channels": 1, "blur": b, "final_conv": {"kernel_size": k}})
+        factory.settings(discriminator={"final_channels": 1, "blur": b, "final_conv": {"kernel_size": k}})
         for b, k in zip(blurs, (0, 5), strict=True)
     )  # type: ignore[assignment]
-    assert said_of(settings, [build_pair(s, styles=fakes.STYLES, block="0") for s in settings]) is None
+    assert said_of(settings, [build_pair(s, styles=factory.STYLES, block="0") for s in settings]) is None

@@ -6,7 +6,7 @@ import functools
 from pathlib import Path
 from typing import Any
 
-import fakes
+import factory
 import pytest
 import torch
 from arms_of_known_nature import GROUPS, STEPS, Changes
@@ -89,11 +89,11 @@ def test_the_table_is_large_and_holds_every_nature() -> None:
 def history(settings: TrialSettings) -> list[tuple[float, float]]:
     """Return both losses of every step of a whole training in float32, as trials are trained."""
     paired = settings.data.kind == "glyphs"
-    pair = build_pair(settings, styles=fakes.STYLES, block="0")
+    pair = build_pair(settings, styles=factory.STYLES, block="0")
     layout = torch.channels_last if settings.training.channels_last else torch.contiguous_format
     for network in pair.networks().values():
         network.to(memory_format=layout)
-    split = fakes.split(paired=paired, size=settings.data.image_size)
+    split = factory.split(paired=paired, size=settings.data.image_size)
     return [(step.loss_d, step.loss_g) for step in train(Trainer(pair, settings, split, block="0"), log_every=STEPS)]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import fakes
+import factory
 import pytest
 
 from harness.models import build_pair
@@ -12,24 +12,24 @@ from harness.study.settings import TrialSettings
 
 
 def size_of(settings: TrialSettings) -> NetworkCost:
-    pair = build_pair(settings, styles=fakes.STYLES, block="0")
-    return cost(pair, conditions_for(1, fakes.SIZE, paired=True, latent=None, styles=fakes.STYLES))
+    pair = build_pair(settings, styles=factory.STYLES, block="0")
+    return cost(pair, conditions_for(1, factory.SIZE, paired=True, latent=None, styles=factory.STYLES))
 
 
 def paces(settings: TrialSettings) -> tuple[dict[str, pace.StepTiming], dict[str, str]]:
-    pair = build_pair(settings, styles=fakes.STYLES, block="0")
-    return pace.step_paces({"arm": (settings, pair, size_of(settings), fakes.dataset())})
+    pair = build_pair(settings, styles=factory.STYLES, block="0")
+    return pace.step_paces({"arm": (settings, pair, size_of(settings), factory.dataset())})
 
 
 def test_steps_are_timed_as_they_are_while_they_are_short() -> None:
-    found, failures = paces(fakes.settings())
+    found, failures = paces(factory.settings())
     assert found["arm"].how == "measured"
     assert 0 < found["arm"].seconds < 5
     assert not failures
 
 
 def test_long_steps_are_timed_on_fewer_images_and_endless_ones_not_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = fakes.settings(training={"batch_size": 16})
+    settings = factory.settings(training={"batch_size": 16})
     monkeypatch.setattr(pace, "multiply_adds_per_second", lambda: 1e9)
     expected = pace.step_multiply_adds(settings, size_of(settings)) / 1e9
     monkeypatch.setattr(pace, "SLOW_STEP", expected / 3)
@@ -41,17 +41,17 @@ def test_long_steps_are_timed_on_fewer_images_and_endless_ones_not_at_all(monkey
 
 
 def test_a_step_that_fails_is_told_from_one_that_is_timed() -> None:
-    settings = fakes.settings(discriminator={"final_channels": 3, "final_conv": {"kernel_size": 5, "in_channels": 1}})
-    pair = build_pair(settings, styles=fakes.STYLES, block="0")
-    found, failures = pace.step_paces({"arm": (settings, pair, size_of(fakes.settings()), fakes.dataset())})
+    settings = factory.settings(discriminator={"final_channels": 3, "final_conv": {"kernel_size": 5, "in_channels": 1}})
+    pair = build_pair(settings, styles=factory.STYLES, block="0")
+    found, failures = pace.step_paces({"arm": (settings, pair, size_of(factory.settings()), factory.dataset())})
     assert not found
     assert failures["arm"].startswith("the first training step fails: ")
 
 
 def test_a_step_costs_what_its_passes_add_up_to() -> None:
     """One generator step: G forward, D forward and backward twice over, then G's and D's backward with D's forward."""
-    settings = fakes.settings(training={"generator_steps": 1, "batch_size": 4})
+    settings = factory.settings(training={"generator_steps": 1, "batch_size": 4})
     size = NetworkCost(parameters_g=0, parameters_d=0, macs_g=100, macs_d=10, activation_bytes=0)
     assert pace.step_multiply_adds(settings, size) == 4 * (100 + 6 * 10 + 2 * 100 + 2 * 10)
-    more = fakes.settings(training={"generator_steps": 2, "batch_size": 4})
+    more = factory.settings(training={"generator_steps": 2, "batch_size": 4})
     assert pace.step_multiply_adds(more, size) - pace.step_multiply_adds(settings, size) == 4 * (3 * 100 + 2 * 10)

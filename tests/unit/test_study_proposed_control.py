@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import factory
 import pytest
 import yaml
 
@@ -68,10 +69,9 @@ def test_plan_proposes_a_control_where_none_is_declared(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_plan_says_that_a_control_which_changes_nothing_tells_nothing(tmp_path: Path) -> None:
-    import tiny
 
     settings = {"training.loss.gradient_penalty": 3.0}  # of another loss: it is never read
-    of = tiny.study(controls={"positive": settings})
+    of = factory.study(controls={"positive": settings})
     document = plan_document(of, results=tmp_path, workers=1, build=True)
     assert "positive control' tells nothing and is not trained (no-op:" in render_plan(document)
     assert document["training_items"] > 0

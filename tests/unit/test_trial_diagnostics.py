@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import fakes
+import factory
 import pytest
 import torch
 
@@ -29,7 +29,7 @@ def test_overfitting_is_0_when_unseen_images_look_real_and_1_when_they_look_gene
 
 
 def test_layer_norms_are_singular_values_of_the_stored_weights_and_change_nothing() -> None:
-    pair = build_pair(fakes.settings(discriminator={"spectral_norm": "convs+heads"}), styles=3, block="0")
+    pair = build_pair(factory.settings(discriminator={"spectral_norm": "convs+heads"}), styles=3, block="0")
     before = {name: value.clone() for name, value in pair.discriminator.state_dict().items()}
     found = layer_norms(pair.discriminator.train())
     weight = pair.discriminator.convs["conv2"].parametrizations["weight"].original

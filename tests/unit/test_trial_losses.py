@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import fakes
+import factory
 import pytest
 import torch
 from torch import Tensor
@@ -20,9 +20,9 @@ NO_ADVERSARY: dict[str, Any] = {"adversarial": 0.0, "category": 0.0}
 
 
 def trained(**groups: Any) -> tuple[dict[str, Tensor], list[dict[str, float]]]:
-    s = fakes.settings(**groups)
-    pair = build_pair(s, styles=fakes.STYLES, block="0")
-    steps = list(train(Trainer(pair, s, fakes.split(), block="0")))
+    s = factory.settings(**groups)
+    pair = build_pair(s, styles=factory.STYLES, block="0")
+    steps = list(train(Trainer(pair, s, factory.split(), block="0")))
     weights = {name: weight.clone() for name, weight in pair.generator.state_dict().items()}
     return weights, [{"loss_d": step.loss_d, **step.signals} for step in steps]
 
@@ -64,10 +64,10 @@ def test_the_adversarial_part_is_logged_with_its_weight() -> None:
 
 
 def test_a_generator_without_any_loss_is_refused_with_the_way_out() -> None:
-    s = fakes.dcgan(training={"loss": {"adversarial": 0.0}})
-    pair = build_pair(s, styles=fakes.STYLES, block="0")
+    s = factory.dcgan(training={"loss": {"adversarial": 0.0}})
+    pair = build_pair(s, styles=factory.STYLES, block="0")
     with pytest.raises(ValueError, match=r"nothing to learn from; give adversarial, l1, category or constant one"):
-        next(train(Trainer(pair, s, fakes.split(paired=False), block="0")))
+        next(train(Trainer(pair, s, factory.split(paired=False), block="0")))
 
 
 @pytest.mark.parametrize("kind", sorted(ADVERSARIAL))
@@ -89,13 +89,13 @@ def test_judging_each_position_differs_from_judging_their_mean_by_jensens_gap() 
 
 @pytest.mark.parametrize("kind", ["bce", "hinge", "lsgan", "wgan_gp"])
 def test_a_discriminator_that_judges_each_position_keeps_the_contract_and_trains(kind: str) -> None:
-    s = fakes.settings(discriminator={"head": "patch", "norm": "layer"}, training={"loss": {"kind": kind}})
-    pair = build_pair(s, styles=fakes.STYLES, block="0")
-    conditions = example_conditions(4, image_size=fakes.SIZE, channels=1, styles=fakes.STYLES, latent=None)
+    s = factory.settings(discriminator={"head": "patch", "norm": "layer"}, training={"loss": {"kind": kind}})
+    pair = build_pair(s, styles=factory.STYLES, block="0")
+    conditions = example_conditions(4, image_size=factory.SIZE, channels=1, styles=factory.STYLES, latent=None)
     assert pair.discriminator(torch.zeros(4, 1, 16, 16), conditions).real.shape == (4, 2, 2)
-    check_networks(pair.generator, pair.discriminator, conditions, image_size=fakes.SIZE, channels=1)
+    check_networks(pair.generator, pair.discriminator, conditions, image_size=factory.SIZE, channels=1)
     before = pair.discriminator.convs["conv1"].weight.clone()
-    progress = list(train(Trainer(pair, s, fakes.split(), block="0")))
+    progress = list(train(Trainer(pair, s, factory.split(), block="0")))
     assert all(math.isfinite(step.loss_d) and math.isfinite(step.loss_g) for step in progress)
     assert not torch.equal(before, pair.discriminator.convs["conv1"].weight)
 
