@@ -37,8 +37,9 @@ def test_trials_follow_each_other_with_their_progress_and_their_rows(tmp_path: P
             assert tiny.same(event.rows, tiny.computed(event.task, tmp_path)[1])
 
 
-def test_a_trial_that_is_left_in_the_middle_goes_on_from_there_to_the_same_rows(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("code", "first"), [(None, 8), ("other", 1)], ids=["same code", "other code"])
+def test_a_trial_that_is_left_in_the_middle_goes_on_from_there_to_the_same_rows_unless_the_code_is_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str | None, first: int
 ) -> None:
     monkeypatch.setattr("harness.trial.run.PROGRESS_EVERY", 0.0)
     (task, *_) = tiny.tasks(factory.study(training={"steps": 12, "batch_size": 4, "ema": 0.9}), tmp_path)
@@ -47,8 +48,10 @@ def test_a_trial_that_is_left_in_the_middle_goes_on_from_there_to_the_same_rows(
         events = compute([task])
         assert any(isinstance(event, TrialProgress) and event.step == 7 for event in events)
         events.close()
+    if code is not None:
+        monkeypatch.setattr("harness.trial.run.code_version", lambda: code)
     steps, rows = tiny.computed(task, tmp_path, checkpoint=place.checkpoints / f"{task.trial_id}.pt")
-    assert steps == [8, 9, 10, 11, 12]
+    assert steps == list(range(first, 13))
     assert tiny.same(rows, tiny.computed(task, tmp_path)[1])
 
 

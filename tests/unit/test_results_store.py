@@ -103,6 +103,19 @@ def test_a_damaged_file_is_named_and_set_aside(tmp_path: Path) -> None:
     assert damaged.with_suffix(".damaged").exists()
 
 
+def test_a_flipped_bit_gives_the_same_rows_or_none(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    write(store, "a")
+    file = tmp_path / "trials" / "a.parquet"
+    whole, row = file.read_bytes(), store.trials().to_dict("records")
+    for place in range(0, len(whole), 5):
+        file.write_bytes(whole[:place] + bytes([whole[place] ^ (1 << place % 8)]) + whole[place + 1 :])
+        try:
+            assert Store(tmp_path).trials().to_dict("records") == row
+        except StoreError as error:
+            assert "a.parquet: is damaged" in str(error)  # noqa: PT017 - either is right
+
+
 def test_damaged_measurements_cost_the_trial_its_row_too(tmp_path: Path) -> None:
     store = Store(tmp_path)
     write(store, "a", "b")
