@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+import scipy
 
 from harness.errors import DataError
 from harness.statistics.paired_blocks import Floats
@@ -53,10 +53,10 @@ def trend(table: pd.DataFrame, order: Sequence[str], better: Better) -> Trend:
     cost = table["value"] * (1 if better == "lower" else -1)
     cost = cost.where(~table["failed"] & table["value"].notna(), np.inf)
     wide = table.assign(cost=cost).pivot(index="unit", columns="arm", values="cost").reindex(columns=list(order))
-    ranks = stats.rankdata(wide.dropna().to_numpy(), axis=1)
+    ranks = scipy.stats.rankdata(wide.dropna().to_numpy(), axis=1)
     if len(ranks) < 2:
         return Trend(None, None, None, len(ranks))
-    forward, backward = (stats.page_trend_test(r, ranked=True, method="auto") for r in (ranks, ranks[:, ::-1]))
+    forward, backward = (scipy.stats.page_trend_test(r, ranked=True, method="auto") for r in (ranks, ranks[:, ::-1]))
     return Trend(float(forward.statistic), float(forward.pvalue), float(backward.pvalue), len(ranks))
 
 

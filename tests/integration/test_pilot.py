@@ -92,7 +92,11 @@ def test_looks_begin_where_equivalent_can_be_said_and_end_beyond_the_blocks_that
 
 
 def test_the_command_trains_the_pilot_once_and_proposes_a_study_that_can_be_read(tmp_path: Path) -> None:
-    asked = factory.asked(controls={"positive": CONTROL}, training={"steps": 64, "batch_size": 4, "ema": 0.9})
+    asked = factory.asked(
+        controls={"positive": CONTROL},
+        training={"steps": 8, "batch_size": 4, "ema": 0.9},
+        failures={"diversity_floor": 0.0},
+    )
     file = tmp_path / "study.yaml"
     file.write_text(yaml.safe_dump(asked), encoding="utf-8")
     command = (
@@ -117,7 +121,7 @@ def test_the_command_trains_the_pilot_once_and_proposes_a_study_that_can_be_read
     assert document["proposal"]["fragment"] in first.stderr
     changed = yaml.safe_load(document["proposal"]["fragment"].replace("margin: ...", "margin: 1%"))
     proposal = Study.model_validate({**asked, **{k: {**asked[k], **v} for k, v in changed.items()}})
-    assert proposal.training.steps <= 64
+    assert proposal.training.steps <= 8
     assert proposal.design.goals[0] >= 6
     assert not (tmp_path / "tiny").exists()
     assert tiny.call(*command).stdout == first.stdout

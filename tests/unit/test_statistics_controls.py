@@ -136,9 +136,9 @@ def test_a_positive_control_says_how_much_with_interval_unit_and_count() -> None
 def test_a_positive_control_is_found_by_chance_as_often_as_its_level_says() -> None:
     rng = np.random.default_rng(3)
     found = [
-        positive(differences(*rng.normal(0, 1, 6)), margin=0.1, looks=(4, 6), expect="differs") for _ in range(400)
+        positive(differences(*rng.normal(0, 1, 6)), margin=0.1, looks=(4, 6), expect="differs") for _ in range(120)
     ]
-    assert sum(c.outcome == "told apart" for c in found) <= 400 * 0.05 + 3 * math.sqrt(400 * 0.05 * 0.95)
+    assert sum(c.outcome == "told apart" for c in found) <= 120 * 0.05 + 3 * math.sqrt(120 * 0.05 * 0.95)
 
 
 def test_controls_need_no_more_blocks_once_they_are_told() -> None:
