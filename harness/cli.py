@@ -396,21 +396,28 @@ def schema() -> None:
 @app.command()
 def explain(
     setting: Annotated[
-        str | None, typer.Argument(metavar="SETTING", help="A dotted setting, e.g. discriminator.blur.sigma.")
+        str | None,
+        typer.Argument(
+            metavar="SETTING", help="A dotted setting, e.g. discriminator.blur.sigma, or a word, e.g. 'not sensitive'."
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """What a setting is: meaning, values, range and default; without a setting, those at the top of a study file."""
+    """What a setting or a word is: meaning, values, range, default; without one, all words and groups of settings."""
     import dataclasses
 
+    from harness.report.words import WORDS
     from harness.study.explain import explain as explain_setting
     from harness.study.explain import render_explanation, render_settings, settings
 
     console = _console(as_json=as_json)
     if setting is None:
         listed = settings()
-        console.print(render_settings(listed), markup=False, highlight=False)
+        console.print(f"{render_settings(listed)}\n\n{render_settings(WORDS)}", markup=False, highlight=False)
         document: object = [{"setting": name, "meaning": meaning} for name, meaning in listed.items()]
+    elif setting in WORDS:
+        console.print(f"{setting}\n  {WORDS[setting]}", markup=False, highlight=False)
+        document = [{"word": setting, "meaning": WORDS[setting]}]
     else:
         found = explain_setting(setting)
         console.print(render_explanation(found), markup=False, highlight=False)

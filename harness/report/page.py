@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from harness.provenance import VERSION
 from harness.report.table import NONE
-from harness.report.verdict_tables import MEANINGS, headline, tally
+from harness.report.verdict_tables import headline, tally
+from harness.report.words import HEALTH, VERDICTS
 from harness.verdicts.judge import StudyVerdicts
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def page(findings: StudyVerdicts, sections: Sequence[Section]) -> str:
         "tally": tally(findings),
         "notes": (*findings.notes, *(findings.primary.notes if findings.primary is not None else ())),
         "sections": sections,
-        "meanings": MEANINGS,
+        "meanings": (*VERDICTS, *HEALTH),
         "none_text": NONE,
         "style": Markup((folder / "page.css").read_text(encoding="utf-8")),
         "version": VERSION,

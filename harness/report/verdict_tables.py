@@ -16,25 +16,6 @@ from harness.verdicts.judge import StudyVerdicts
 
 AnalysedContrast = tuple[Analysis, Contrast]
 
-MEANINGS: tuple[tuple[Verdict, str], ...] = (
-    (Verdict.HELPS, "better: a difference was shown, and not that it is smaller than the margin"),
-    (Verdict.HURTS, "worse: a difference was shown, and not that it is smaller than the margin"),
-    (Verdict.EQUIVALENT, "the difference was shown to be smaller than the margin: it does not matter"),
-    (Verdict.NEGLIGIBLE, "there is a difference, and it was shown to be smaller than the margin"),
-    (
-        Verdict.NOT_SENSITIVE,
-        "no difference that matters was seen, but this experiment was not shown to tell: its positive control, an arm "
-        "known to differ, was not told apart as expected, or it has none",
-    ),
-    (Verdict.INCONCLUSIVE, "too few blocks to tell; this is not evidence that there is no difference"),
-    (Verdict.NO_OP, "changes nothing at all: proved, or everything that was measured is equal to the last bit"),
-    (
-        Verdict.INVALID,
-        "cannot be built, or the baseline failed or learned nothing in most blocks: nothing to compare with",
-    ),
-)
-"""Every verdict in one line, in the order in which tables list them."""
-
 
 def headline(findings: StudyVerdicts) -> str:
     """Return what the study's rows say in one sentence; several contrasts are counted by verdict.

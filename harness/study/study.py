@@ -352,7 +352,7 @@ class Study(TrialSettings):
 
         Settings that have their default are left out, so that one that comes with a later version changes no digest.
         """
-        rested_on = {*TrialSettings.model_fields, "study", "axes", "baseline", "measure"}
+        rested_on = {*TrialSettings.model_fields, "study", "axes", "baseline", "measure", "controls"}
         kept = {name: value for name, value in _set(self).items() if name in rested_on}
         kept["measure"] = {k: v for k, v in kept.get("measure", {}).items() if k not in ("also", "margin", "margins")}
         if self.design.seed:

@@ -3,12 +3,16 @@ from __future__ import annotations
 import json
 
 import pytest
+import tiny
 
 from harness.cli import main
 from harness.errors import HarnessError
+from harness.report.words import WORDS
+from harness.statistics import Verdict
 from harness.study.explain import explain, render_explanation, settings
 from harness.study.problems import setting_paths
 from harness.study.study import Study
+from harness.verdicts.health import Health
 
 
 def test_every_property_of_the_schema_has_a_description() -> None:
@@ -75,3 +79,10 @@ def test_the_command_prints_it_for_people_and_as_json(capsys: pytest.CaptureFixt
     with pytest.raises(SystemExit, match="0"):
         main(["explain"])
     assert "measure" in capsys.readouterr().out
+
+
+def test_every_verdict_and_every_health_is_a_word_that_is_explained() -> None:
+    assert {*map(str, Verdict), *map(str, Health)} <= set(WORDS)
+    assert not set(WORDS) & set(settings())
+    done = tiny.call("explain", "not sensitive")
+    assert (done.returncode, WORDS["not sensitive"] in done.stdout.replace("\n", " ")) == (0, True)

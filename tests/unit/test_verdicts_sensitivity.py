@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -307,3 +309,27 @@ def test_a_control_of_other_training_items_raises_no_note_on_mismatched_data(tmp
     for path in (tmp_path / "trials").glob("b000-baseline*"):
         pd.read_parquet(path).assign(data_hash="f" * 8).to_parquet(path)
     assert any("different data" in note for note in judge_stored(Store(store.folder))[1].notes)
+
+
+def test_a_study_goes_on_with_baseline_and_control_while_a_verdict_waits_for_the_control(tmp_path: Path) -> None:
+    findings = judged(tmp_path, study(design=LOOKS, controls={"positive": AWAY}), fids=SAME, blocks=9)
+    (control,) = findings.controls
+    undecided = replace(findings, controls=(replace(control, decided=False),))
+    assert needed(undecided) == ((), ("positive control",))
+    (helps, _) = findings.contrasts
+    assert findings.primary is not None
+    no_equality = replace(undecided, primary=replace(findings.primary, contrasts=(helps,)))
+    assert needed(no_equality) == ((), ())
+
+
+def test_rows_of_another_control_under_the_same_name_are_named_and_not_judged(tmp_path: Path) -> None:
+    mine, other = (asked(controls={"positive": {"training.loss.adversarial": w}}) for w in (0, 0.5))
+    assert mine.hash != other.hash != asked().hash == asked(controls={}).hash
+    fill(tmp_path / "other", other, fids=BETTER, pictures=False)
+    findings = judged(tmp_path, mine, fids=WORSE)
+    for path in (tmp_path / "other").glob("*/*positive_control*.parquet"):
+        shutil.copy(path, tmp_path / "pretended" / path.parent.name / path.name)
+    mixed = judge_stored(Store(tmp_path / "pretended"))[1]
+    assert verdicts(findings)[EQUAL] == "equivalent"
+    assert verdicts(mixed)[EQUAL] == "not sensitive"
+    assert any("computed under other settings" in note for note in mixed.notes)
