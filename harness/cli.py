@@ -330,7 +330,9 @@ def compare(
         positive_control=positive_control,
         expect=expect,  # type: ignore[arg-type]
     )
-    _console(as_json=as_json).print(render(document), markup=False, highlight=False)
+    console = _console(as_json=as_json)
+    text = render(document, width=console.width if console.is_terminal else None)
+    console.print(text, markup=False, highlight=False)
     if as_json:
         _document(document)
 

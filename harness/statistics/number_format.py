@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
+from typing import Any
 
 from harness.statistics.verdict_rule import Scale
 
@@ -79,8 +81,30 @@ def rough_duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def aligned(rows: Sequence[Sequence[str]]) -> str:
-    """Return rows as lines with columns of equal width, a rule under the head."""
+def aligned(rows: Sequence[Sequence[str]], width: int | None = None) -> str:
+    """Return rows as lines with columns of equal width, a rule under the head.
+
+    A table that is wider than `width` characters is continued below, each part with the first column.
+    """
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join([lines[0], "  ".join("─" * width for width in widths), *lines[1:]])
+    parts: list[list[int]] = [[0]]
+    for column in range(1, len(widths)):
+        taken = sum(widths[i] + 2 for i in parts[-1])
+        if width is not None and taken + widths[column] > width and len(parts[-1]) > 1:
+            parts.append([0])
+        parts[-1].append(column)
+    return "\n\n".join(_lines([[row[i] for i in part] for row in rows], [widths[i] for i in part]) for part in parts)
+
+
+def _lines(rows: Sequence[Sequence[str]], widths: Sequence[int]) -> str:
+    lines = ["  ".join(cell.ljust(size) for cell, size in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return "\n".join([lines[0], "  ".join("─" * size for size in widths), *lines[1:]])
+
+
+def wrapped(text: str, width: int | None) -> str:
+    """Return text with its lines broken between words at `width` characters; as it is without one."""
+    if width is None:
+        return text
+    how: Any = {"subsequent_indent": "  ", "break_long_words": False, "break_on_hyphens": False}
+    broken = [textwrap.wrap(line, width, **how) for line in text.split("\n")]
+    return "\n".join(part for parts in broken for part in parts or [""])

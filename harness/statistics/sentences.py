@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.statistics.analysis import Analysis, Contrast, Provisional, Sensitivity
-from harness.statistics.number_format import aligned, between, change, number, p_text, percent, span
+from harness.statistics.number_format import aligned, between, change, number, p_text, percent, span, wrapped
 from harness.statistics.verdict_rule import Margin, Scale, Verdict
 
 SAYS_WHY = (Verdict.NO_OP, Verdict.INVALID, Verdict.NOT_SENSITIVE)
@@ -167,8 +167,13 @@ def _margin(document: Mapping[str, Any]) -> str:
     return "" if margin is None else margin.in_words(document["scale"])
 
 
-def render(analysis: Analysis | Mapping[str, Any]) -> str:
-    """Return the people's text of an analysis, or of a document of `compare`: tables, sentences, notes."""
+def render(analysis: Analysis | Mapping[str, Any], *, width: int | None = None) -> str:
+    """Return the people's text of an analysis, or of a document of `compare`: tables, sentences, notes.
+
+    Args:
+        analysis: The analysis or its document.
+        width: Characters of a line at most; as long as they are unless given.
+    """
     document = analysis.to_dict() if isinstance(analysis, Analysis) else analysis
     margin = f"margin {_margin(document)}" if document["margin"] else "no margin, so nothing can be called equivalent"
     against = f", against '{document['baseline']}'" if document["baseline"] is not None else ", factorial effects"
@@ -177,7 +182,7 @@ def render(analysis: Analysis | Mapping[str, Any]) -> str:
         head += f", looks at {', '.join(map(str, document['looks']))} blocks"
     if document["family"] == "exploratory":
         head = f"exploratory: {head}"
-    parts = [head]
+    parts, tables = [head], dict[int, str]()
     if document.get("reading"):
         parts.append("\n".join(document["reading"]))
     if document.get("sensitivity"):
@@ -185,14 +190,16 @@ def render(analysis: Analysis | Mapping[str, Any]) -> str:
     if document.get("provisional"):
         parts.append(provisional_text(Provisional(**document["provisional"])))
     if document["contrasts"]:
-        parts += [aligned(contrast_rows(document)), "\n".join(c["sentence"] for c in document["contrasts"])]
+        tables[len(parts)] = aligned(contrast_rows(document), width)
+        parts += ["", "\n".join(c["sentence"] for c in document["contrasts"])]
     effects = document.get("effects")
     if effects:
         whole = {**document["factorial"], "effects": effects}
-        parts += [aligned(effect_rows(effects, document["scale"])), "\n".join(effect_sentences(whole))]
+        tables[len(parts)] = aligned(effect_rows(effects, document["scale"]), width)
+        parts += ["", "\n".join(effect_sentences(whole))]
     if document["notes"]:
         parts.append("\n".join(document["notes"]))
-    return "\n\n".join(parts)
+    return "\n\n".join(tables.get(at) or wrapped(part, width) for at, part in enumerate(parts))
 
 
 EFFECT_HEAD = ("term", "verdict", "effect", "interval", "p", "p alone", "sum of squares", "df", "same as")
