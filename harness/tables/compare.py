@@ -23,6 +23,7 @@ from harness.tables.conditions import filtered
 from harness.tables.directions import direction
 from harness.tables.reading import Source, read
 from harness.tables.settings import check_arm_columns
+from harness.tables.states import FAILED, PRUNED, UNFINISHED, states_of
 from harness.tables.steps import as_numbers
 from harness.tables.trials import Options, Trials, trials_of
 from harness.tables.withheld import withheld
@@ -155,23 +156,29 @@ def _factorial(
     column = column_named(table, options.value or "value", where, "the values")
     called = metric_of(table, column, where)
     sense, _ = direction(better, called, where)
-    value, failed, unit = column, options.failed, None
     if options.unit is not None:
         trials = trials_of(table, replace(options, arm=factors), metric=column, better=sense, where=where)
-        if trials.stopped:
-            raise DataError(
-                f"{where}: {len(trials.stopped)} trials were stopped early, which effects cannot allow for; say how "
-                " they count with --ok, or leave them out with --where"
-            )
-        table, value, failed, unit = trials.rows, "value", "failed", "unit"
+        stopped, table, unit = len(trials.stopped), trials.rows, "unit"
     elif options.at is not None:
         raise DataError(f"{where}: --at {options.at} needs the trials' units; name them with --unit")
+    else:
+        states = states_of(table, ok=options.ok, failed=options.failed, used=[*factors, column], where=where)
+        value, unit, stopped = as_numbers(table[column], column, where), None, 0
+        if states is not None:
+            stopped, value = int((states.kinds == PRUNED).sum()), value.mask(states.kinds == FAILED)
+            table = table[states.kinds != UNFINISHED]
+        table = table.assign(value=value, failed=value.isna())
+    if stopped:
+        raise DataError(
+            f"{where}: {stopped} trials were stopped early, which effects cannot allow for; say how they count with "
+            "--ok, or leave them out with --where"
+        )
     return factorial(
         table,
         factors=factors,
         unit=unit,
-        value=value,
-        failed=failed,
+        value="value",
+        failed="failed",
         better=sense,
         metric=short(called),
         where=where,
@@ -195,6 +202,8 @@ def _of_wide(table: pd.DataFrame, options: Options, baseline: str, where: str) -
     """Return the trials of a table with one row a unit and one column an arm; empty cells are failures."""
     if options.failed is not None:
         raise DataError(f"{where}: a column of failures in a table with one column per arm; leave failed cells empty")
+    if options.ok or options.at is not None or options.step is not None:
+        raise DataError(f"{where}: --ok, --at and --step need a row a trial; this table has one column per arm")
     unit = [column_named(table, name, where, "the units") for name in parts(options.unit)]
     if not unit and (usual := first_of(table, UNIT_NAMES)) is not None:
         unit = [usual]

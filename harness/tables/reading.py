@@ -11,7 +11,7 @@ import pandas as pd
 
 from harness.errors import DataError, did_you_mean
 from harness.tables.columns import RUN_NAMES, first_of
-from harness.tables.run_files import RUN_FILES, settings_beside, trial_files
+from harness.tables.run_files import RUN_FILES, settings_beside, trial_files, unpacked
 from harness.tables.steps import NOT_A_NUMBER
 
 TEXT_ENDINGS = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
@@ -91,43 +91,60 @@ def _read_text(path: Path, separator: str) -> pd.DataFrame:
 
 
 def _as_read(table: pd.DataFrame, where: str = "table") -> pd.DataFrame:
-    """Return a frame with an index that has a meaning as columns, and text for column names."""
-    table = table.reset_index(drop=True) if isinstance(table.index, pd.RangeIndex) else table.reset_index()
+    """Return a frame with an index that has a meaning as columns, text for column names, and dictionaries unpacked."""
+    counted = table.index.names == [None] and pd.api.types.is_integer_dtype(table.index)
+    table = table.reset_index(drop=counted)
     if table.empty:
         raise DataError(
             f"{where}: no rows; one row per unit and arm is needed, or one row per unit with a column per arm"
         )
-    return table.rename(columns=lambda column: str(column).strip())
+    table = table.rename(columns=lambda column: str(column).strip())
+    twice = table.columns[table.columns.duplicated()]
+    if len(twice):
+        raise DataError(f"{where}: more than one column '{twice[0]}'; name each once")
+    for name in table.columns:
+        if isinstance(table[name].dtype, pd.CategoricalDtype):
+            table[name] = table[name].astype(table[name].cat.categories.dtype)
+    return unpacked(table, where)
 
 
 def _together(paths: Sequence[Path]) -> pd.DataFrame:
     """Return the rows of all files below each other, with the trial that each file is of as column `run`."""
     files: list[tuple[Path, str]] = []
     for path in paths:
-        if path.is_dir() and not any(path.glob("*.parquet")):
+        if path.is_dir() and not any(file.name.endswith(PARQUET_ENDINGS) for file in path.rglob("*")):
             files += trial_files(path, TEXT_ENDINGS)
         else:
             files.append((path, path.parent.name if path.name in RUN_FILES else path.name.partition(".")[0]))
     if len(files) == 1 and files[0][0] in paths:
         return read_file(files[0][0])
-    frames = [_of_trial(read_file(path), path, run) for path, run in files]
-    by_name = [frame for frame in frames if "Name" in frame and "run" not in frame]
+    frames = [_of_trial(path, run) for path, run in files]
+    tables_of_runs = [frame for frame in frames if "Name" in frame and "run" not in frame]
     histories = [frame for frame in frames if "run" in frame]
-    if by_name and histories and all({"run", "Step"} <= set(frame) for frame in histories):
-        trials = pd.concat(by_name, ignore_index=True)
+    if tables_of_runs and histories and all("Step" in frame for frame in histories):
+        trials = pd.concat(tables_of_runs, ignore_index=True)
         history = pd.concat(histories, ignore_index=True)
-        return history.merge(trials, left_on="run", right_on="Name", how="left", suffixes=("", " of the table of runs"))
+        # Trials without any history stay: they failed before they logged something.
+        return history.merge(
+            trials, left_on="run", right_on="Name", how="outer", suffixes=("", " of the table of runs")
+        )
     return pd.concat(frames, ignore_index=True)
 
 
-def _of_trial(table: pd.DataFrame, path: Path, run: str) -> pd.DataFrame:
-    """Return a file's rows with what its name and the files beside it say of the trial."""
-    board = _BOARD_FILE.fullmatch(run)
+def _of_trial(path: Path, run: str) -> pd.DataFrame:
+    """Return a file's rows with what its name and the files beside it say of the trial.
+
+    A trial that left its settings and an empty table, or none, is a row without values.
+    """
+    if path.name in RUN_FILES and (not path.exists() or path.stat().st_size == 0):
+        return pd.DataFrame([{"run": run, **settings_beside(path)}])
+    table, board = read_file(path), _BOARD_FILE.fullmatch(run)
     if list(table.columns) == _BOARD_COLUMNS and board is not None:
         return table.rename(columns={"Value": board["tag"]}).assign(run=board["run"])
     if "run" in table or first_of(table, RUN_NAMES) == "Name":
         return table
-    return table.assign(run=run, **settings_beside(path))
+    beside = pd.DataFrame([{"run": run, **settings_beside(path)}] * len(table), index=table.index)
+    return pd.concat([table, beside[beside.columns.difference(table.columns, sort=False)]], axis=1)
 
 
 def _long_history(table: pd.DataFrame) -> pd.DataFrame:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from harness.errors import DataError
 
@@ -29,13 +33,19 @@ def trial_files(folder: Path, endings: Sequence[str]) -> list[tuple[Path, str]]:
     Raises:
         DataError: There are none, or very many.
     """
-    found = sorted(path for path in folder.rglob("*") if path.name.lower().endswith(tuple(endings)))
+    below = sorted(folder.rglob("*"))
+    found = [path for path in below if path.name.lower().endswith(tuple(endings))]
     named = [path for path in found if path.name in RUN_FILES]
     if not found or len(found) > MOST_FILES:
         raise DataError(f"{folder}: {len(found)} tables found; a folder with CSV files, one a trial, is needed")
-    if named:
-        return [(path, path.parent.relative_to(folder).as_posix()) for path in named]
-    return [(path, path.relative_to(folder).as_posix().removesuffix(path.suffix)) for path in found]
+    if not named:
+        return [(path, path.relative_to(folder).as_posix().removesuffix(path.suffix)) for path in found]
+    there = {path.parent for path in named}
+    settings = {path.parent for path in below if path.name in SETTINGS_FILES} - there
+    # A trial that failed before it wrote its table left its settings only, beside trials that wrote both.
+    siblings = {path.parent for path in there}
+    named += [path / named[0].name for path in settings if path.parent in siblings]
+    return [(path, path.parent.relative_to(folder).as_posix()) for path in sorted(named)]
 
 
 def settings_beside(path: Path) -> dict[str, Any]:
@@ -47,9 +57,7 @@ def settings_beside(path: Path) -> dict[str, Any]:
     columns: dict[str, Any] = {}
     file = next((path.parent / name for name in SETTINGS_FILES if (path.parent / name).is_file()), None)
     if path.name in RUN_FILES and file is not None:
-        columns = {f"config/{name}": value for name, value in _flat(_settings(file)).items()}
-        if len(columns) > MOST_SETTINGS:
-            raise DataError(f"{file}: more than {MOST_SETTINGS} settings")
+        columns = {f"config/{name}": value for name, value in _flat(_settings(file), str(file)).items()}
     if path.name == "progress.csv":
         columns["status"] = "error" if (path.parent / "error.txt").exists() else None
     return columns
@@ -68,12 +76,12 @@ def _settings(file: Path) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return nested settings under dotted names; as many as are allowed and one more, whatever refers to what."""
+def _flat(settings: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Return nested settings under dotted names; they may refer to each other, so that few lines can be very many."""
     found: dict[str, Any] = {}
     waiting: list[tuple[str, Mapping[str, Any]]] = [("", settings)]
     for _ in range(MOST_SETTINGS):
-        if not waiting or len(found) > MOST_SETTINGS:
+        if not waiting:
             break
         prefix, part = waiting.pop()
         for name, value in part.items():
@@ -81,4 +89,36 @@ def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
                 waiting.append((f"{prefix}{name}.", value))
             else:
                 found[f"{prefix}{name}"] = value if isinstance(value, bool | int | float | None) else str(value)
+    if waiting or len(found) > MOST_SETTINGS:
+        raise DataError(f"{where}: more than {MOST_SETTINGS} settings")
     return found
+
+
+def unpacked(table: pd.DataFrame, where: str) -> pd.DataFrame:
+    """Return a table in which columns of dictionaries, such as W&B's `config` and `summary`, are a column an entry.
+
+    Raises:
+        DataError: A cell looks like a dictionary and is none, or is very large.
+    """
+    for name in ("config", "summary"):
+        if name not in table or not table[name].map(lambda cell: str(cell).lstrip().startswith("{")).all():
+            continue
+        places = [f"{where}: column '{name}', row {row + 1}" for row in range(len(table))]
+        entries = [_flat(_dictionary(cell, at), at) for cell, at in zip(table[name], places, strict=True)]
+        columns = pd.DataFrame(entries, index=table.index).add_prefix(f"{name}/")
+        table = pd.concat([table.drop(columns=name), columns], axis=1)
+    return table
+
+
+def _dictionary(cell: object, where: str) -> Mapping[str, Any]:
+    """Return a dictionary, or what the text of one says; parsed as a literal, never evaluated."""
+    if isinstance(cell, dict):
+        return cell
+    text = str(cell)
+    if len(text) > MOST_BYTES:
+        raise DataError(f"{where}: more than {MOST_BYTES // 1024} KiB")
+    try:
+        found = ast.literal_eval(re.sub(r"(?<=: )(nan|-?inf)(?=[,}])", "None", text))
+    except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
+        raise DataError(f"{where}: cannot be read as a dictionary ({str(error).splitlines()[0]})") from error
+    return found if isinstance(found, dict) else {}

@@ -46,6 +46,9 @@ def check_settings(rows: pd.DataFrame, used: Collection[str], where: str) -> lis
     Raises:
         DataError: A setting varies otherwise.
     """
+    if "study_hash" in rows:  # a study's own trials: its axes are what the arms are
+        digests = rows["study_hash"].nunique()
+        return [] if digests == 1 else [f"Trials are of {digests} different settings of their study."]
     notes = []
     columns = [str(c) for c in rows.columns if str(c) not in used and not str(c).startswith("_")]
     marked = [c for c in columns if is_setting(c)]

@@ -145,7 +145,7 @@ class Course:
         order = (~there).sort_values(kind="stable").index
         note = f"Values are those at '{self.name}' {step}."
         chosen = self._chosen(order, self.values.where(there), float(goal), (note,))
-        return replace(chosen, unlogged=~chosen.short & ~there[chosen.rows.index])
+        return replace(chosen, unlogged=(self.ends >= goal)[chosen.rows.index] & ~there[chosen.rows.index])
 
     def _chosen(
         self, order: pd.Index[Any], values: pd.Series[float], horizon: float, notes: tuple[str, ...]
@@ -153,7 +153,7 @@ class Course:
         """Return the first row of each trial in an order of rows, in the order of the table."""
         first = self.table.loc[order].drop_duplicates(CELL).index
         chosen = self.table.index[self.table.index.isin(first)]
-        early = ~(self.ends >= horizon)[chosen]
+        early = (self.ends < horizon)[chosen]
         return Measured(self.table.loc[chosen], values[chosen], early, early & False, notes)
 
 

@@ -96,20 +96,18 @@ def trials_of(table: pd.DataFrame, options: Options, *, metric: str, better: Bet
     notes += check_settings(rows, {*used, *own, *ignored, *([step] if step else [])}, where)
     kind = _kinds(rows, one.short, options)
     kept = kind != UNFINISHED
-    no_value = kind.isin([FAILED, PRUNED, SHORT])
-    failed = pd.Series(pd.NA, index=rows.index, dtype="boolean").mask(kind == FAILED, other=True)
-    failed = failed.mask(kind.isin([PRUNED, SHORT]) | (one.unlogged & (kind == COMPLETE)), other=False)
-    at_step = kind.isin([PRUNED]) & one.value.notna() & ~one.short & (options.at not in (None, "last", "best"))
-    value = one.value.mask(no_value & ~at_step)
-    stopped = kind.isin([PRUNED, SHORT]) & ~at_step
+    # At a step that it reached, a trial that was pruned later has its value like any other.
+    reached = (kind == PRUNED) & one.value.notna() & ~one.short & _is_step(options.at)
+    stopped = kind.isin([PRUNED, SHORT]) & ~reached & kept
+    value = one.value.mask((kind == FAILED) | stopped)
+    failed = value.isna() & ~stopped & ~(one.unlogged & (kind == COMPLETE))
     if one.unlogged.any():
         notes.append(f"{int(one.unlogged.sum())} trials went on but have no value at that step; their pairs are lost.")
-    kinds_left = kind[stopped & kept]
-    cells = zip(rows["_unit"][kinds_left.index], rows["_arm"][kinds_left.index], strict=True)
+    cells = zip(rows["_unit"][stopped], rows["_arm"][stopped], strict=True)
     result = rows.assign(unit=rows["_unit"], arm=rows["_arm"], value=value, failed=failed)[kept]
     return Trials(
         result.drop(columns=[c for c in ("_unit", "_arm", "_kind", "_word") if c in result]),
-        dict(zip(((label(u), str(a)) for u, a in cells), kinds_left, strict=True)),
+        dict(zip(((label(u), str(a)) for u, a in cells), kind[stopped], strict=True)),
         tuple(notes),
     )
 
@@ -122,6 +120,9 @@ def _kinds(rows: pd.DataFrame, short_of: pd.Series[bool], options: Options) -> p
     none = pd.Series("", index=rows.index, dtype=object)
     kind, word = rows.get("_kind", none.mask(none == "", COMPLETE)), rows.get("_word", none)
     ok = [name.lower() for name in options.ok]
-    by_step = options.at not in (None, "last", "best")
-    early = FAILED if by_step or (ok and SHORT not in ok) else COMPLETE if SHORT in ok else SHORT
+    early = FAILED if _is_step(options.at) or (ok and SHORT not in ok) else COMPLETE if SHORT in ok else SHORT
     return kind.mask((word == "") & (kind == COMPLETE) & short_of, early)
+
+
+def _is_step(at: str | None) -> bool:
+    return at not in (None, "last", "best")

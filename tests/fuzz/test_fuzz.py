@@ -137,7 +137,20 @@ def test_a_table_of_anything_is_compared_or_refused(data: st.DataObject) -> None
         st.integers(-3, 3).map(str),
         st.sampled_from(["", "nan", "inf", "a", "b", "1e308", "true", '"', ",", "\x00"]),
     )
-    header = data.draw(st.sampled_from(["unit,arm,value", "unit,a,b", "a,a,b", "", "unit,arm,value,value", "x"]))
+    header = data.draw(
+        st.sampled_from(
+            [
+                "unit,arm,value",
+                "unit,arm,step,value",
+                "unit,arm,status,value",
+                "unit,a,b",
+                "a,a,b",
+                "",
+                "unit,arm,value,value",
+                "x",
+            ]
+        )
+    )
     width = header.count(",") + 1
     rows = data.draw(st.lists(st.lists(cell, min_size=width, max_size=width + 1), max_size=12))
     with tempfile.TemporaryDirectory() as folder:
@@ -151,6 +164,15 @@ def test_a_table_of_anything_is_compared_or_refused(data: st.DataObject) -> None
                     "margin": st.sampled_from(["0.5", "5%", "-1", "x", "nan"]),
                     "scale": st.sampled_from(["raw", "log", "x"]),
                     "better": st.sampled_from(["lower", "higher", "x"]),
+                    "where": st.sampled_from(["unit > 0", "arm == a", "value in 1,2", "x", "a != nan", "'a' == ''"]),
+                    "arm": st.sampled_from(["arm", "a,b", "unit,arm", "b"]),
+                    "value": st.sampled_from(["value", "a"]),
+                    "at": st.sampled_from(["last", "best", "1", "x"]),
+                    "step": st.sampled_from(["unit", "value", "x"]),
+                    "ok": st.sampled_from(["a", "true,b", "short"]),
+                    "failed": st.sampled_from(["arm", "value"]),
+                    "ignore": st.sampled_from(["value", "unit"]),
+                    "factors": st.sampled_from(["arm", "a,b", "unit"]),
                 },
             )
         )
