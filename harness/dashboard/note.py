@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from harness.metrics.catalogue import metric_named
-from harness.statistics.sentences import contrast_rows
+from harness.statistics.analysis import Analysis
+from harness.statistics.sentences import contrast_rows, sensitivity_text
 from harness.verdicts.judge import StudyVerdicts
 
 CAUTIONS = """\
@@ -29,11 +30,18 @@ def note(findings: StudyVerdicts) -> str:
     if analysis is None:
         lines += ["", "No verdict yet: there are not two arms to compare."]
     else:
+        lines += ["", *(f"- {_cell(text)}" for text in _rests_on(findings, analysis))]
         head, *rows = contrast_rows(analysis.to_dict())
         lines += ["", f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
         lines += [f"| {' | '.join(map(_cell, row))} |" for row in rows]
         lines += ["", *(f"- {_cell(c.sentence)}" for c in analysis.contrasts)]
     return "\n".join([*lines, "", CAUTIONS])
+
+
+def _rests_on(findings: StudyVerdicts, analysis: Analysis) -> list[str]:
+    """Return whether the experiment could have told, and whether anything was learned."""
+    told = [] if analysis.sensitivity is None else [sensitivity_text(analysis.sensitivity)]
+    return told if findings.health is None else [*told, findings.health.sentence]
 
 
 def _cell(text: str) -> str:

@@ -45,14 +45,15 @@ class ControlSettings(Settings):
     positive: Positive | None = None
     """An arm that must be told apart, else nothing is called equivalent: settings by their dotted names, with what to
     expect if it is not `worse`; or `planted-harm`, a tenth of the generator's learning rate."""
-    negative: Negative | tuple[Negative, ...] = ()
+    negative: Negative | Annotated[tuple[Negative, ...], Field(max_length=20)] = ()
     """Arms that must make no difference: settings; `a/a`, the baseline with streams of its own; `one-ulp`, with one
     weight moved by one unit in the last place; `no-ops`, a blur of kernel size 1 and AdamW without weight decay."""
 
     @property
     def negatives(self) -> tuple[NegativeControl | str, ...]:
         """The negative controls, each once."""
-        return self.negative if isinstance(self.negative, tuple) else (self.negative,)
+        given = self.negative if isinstance(self.negative, tuple) else (self.negative,)
+        return tuple(control for i, control in enumerate(given) if control not in given[:i])
 
     def __bool__(self) -> bool:
         return self.positive is not None or bool(self.negatives)

@@ -20,6 +20,7 @@ from harness.results.store import Store
 from harness.statistics import Verdict
 from harness.statistics.claims import EXPECTATIONS, settle
 from harness.study.controls import of_names
+from harness.study.design import arms, trials
 from harness.study.reading import checked
 from harness.study.study import Study
 from harness.tables import compare
@@ -196,8 +197,6 @@ def test_a_control_is_measured_at_the_horizon_only_unless_the_earlier_steps_coun
     def measured(**changes: Any) -> dict[str, tuple[int, ...]]:
         of = asked(controls={"positive": AWAY, "negative": ["a/a", "one-ulp"]}, **changes)
         driver = Driver(of, Path("nowhere"), executor=InProcess(), watch=lambda _: None)
-        from harness.study.design import trials
-
         tasks = [driver._task(trial) for trial in trials(driver.arms, range(1))]
         return {t.arm: t.measure.steps(t.settings.training.steps) for t in tasks}
 
@@ -333,3 +332,9 @@ def test_rows_of_another_control_under_the_same_name_are_named_and_not_judged(tm
     assert verdicts(findings)[EQUAL] == "equivalent"
     assert verdicts(mixed)[EQUAL] == "not sensitive"
     assert any("computed under other settings" in note for note in mixed.notes)
+
+
+def test_a_control_that_is_named_twice_is_one_arm() -> None:
+    of = asked(controls={"negative": ["a/a", "no-ops", AWAY, "a/a", AWAY, "no-ops"]})
+    names = [arm.name for arm in arms(of) if arm.control]
+    assert names == ["a/a", "no-op blur", "no-op adamw", "negative control"]
