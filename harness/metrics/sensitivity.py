@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from harness.metrics.array_cache import kept
 from harness.metrics.catalogue import METRICS, metric_named
 from harness.metrics.evaluation import Evaluation, content_id
 from harness.metrics.features import extractor_named
+from harness.metrics.ladder import Rung
 from harness.metrics.measuring import measure
 from harness.randomness import stream
 
@@ -26,28 +27,6 @@ BLUR = 1.0
 """Standard deviation of the blur in pixels."""
 VERSION = 1
 """Raised whenever a damage is made otherwise."""
-
-
-@dataclass(frozen=True)
-class Rung:
-    """What one damage costs by one metric."""
-
-    metric: str
-    damage: str
-    value: float | None
-    """Of the damaged images against the undamaged ones."""
-    undamaged: float | None
-    """Of the images against themselves: the best there is."""
-    floor: float | None
-    """Of real images against other real images at these counts, where the metric has one."""
-
-    @property
-    def cost(self) -> float | None:
-        """How much worse than undamaged; negative where the metric takes the damage for an improvement."""
-        if self.value is None or self.undamaged is None:
-            return None
-        gap = self.value - self.undamaged
-        return gap if metric_named(self.metric).better == "lower" else -gap
 
 
 def grain(images: Tensor, _others: Tensor, draw: torch.Generator) -> Tensor:
@@ -114,8 +93,6 @@ DAMAGES: Mapping[str, Callable[[Tensor, Tensor, torch.Generator], Tensor]] = {
 }
 """From what nobody sees to what nobody misses; others are images that were not held out: other letters, other faces."""
 
-INVISIBLE, OTHERS = "grain of ±2/255", "all replaced"
-
 
 def damaged(name: str, images: Tensor, others: Tensor) -> Tensor:
     """Return images (N, C, H, W) in [0, 1] with a damage of `DAMAGES`, in 8 bits as a picture would be saved.
@@ -171,10 +148,3 @@ def ladder(names: Sequence[str], evaluation: Evaluation) -> tuple[Rung, ...]:
             for damage, value, floor in zip(DAMAGES, numbers[1:], floors[1:], strict=True)
         ]
     return tuple(rungs)
-
-
-def of_others(rungs: Sequence[Rung], metric: str, damage: str) -> float | None:
-    """Return a damage's cost as a share of that of other images altogether; None where that costs nothing."""
-    costs = {rung.damage: rung.cost for rung in rungs if rung.metric == metric}
-    whole, part = costs.get(OTHERS), costs.get(damage)
-    return None if whole is None or part is None or whole <= 0 else part / whole

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.metrics.catalogue import metric_named
+from harness.metrics.ladder import Rung, card, of_others
 from harness.plugins import require_module
 from harness.results.schema import ArmPlan
 from harness.results.store import Store
 from harness.statistics import Margin
-from harness.statistics.number_format import aligned, rough_duration
+from harness.statistics.number_format import aligned, number, rough_duration
 from harness.statistics.power import pilot_sd
 from harness.statistics.power import plan as power_plan
 from harness.study.design import aliases, arms, own_code, trains_no_op, trials
@@ -130,6 +131,7 @@ def render_plan(document: Mapping[str, Any]) -> str:
     parts = [head, aligned([HEAD, *(_row(arm) for arm in document["arms"])])]
     parts += [f"{arm['arm']}: {arm['proof'] or 'note'} – {arm['reason']}" for arm in document["arms"] if arm["reason"]]
     parts += [f"{fact['subject']}: {fact['finding']}" for fact in document.get("facts", ())]
+    parts += _card(document.get("ladder", ()))
     parts += [f"your own code: {door}" for door in document["own_code"]]
     parts += [f"not told apart by this fraction: {' = '.join(group)}" for group in document["aliases"]]
     parts += [_power_sentence(document, item) for item in document["detectable"]]
@@ -147,6 +149,22 @@ def _control_words(control: Mapping[str, Any]) -> list[str]:
     if control["untrained"] is not None:
         return [f"The positive control '{control['arm']}' tells nothing and is not trained ({control['untrained']})."]
     return []
+
+
+def _card(ladder: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return what the metrics see, as a share of what other images altogether cost."""
+    rungs = [Rung(**rung) for rung in ladder]
+    if not rungs:
+        return []
+    cards = card(rungs)
+    damages = list(dict.fromkeys(rung.damage for rung in rungs))
+    rows = [(metric, *(_of_others(of_others(rungs, metric, damage)) for damage in damages)) for metric in cards]
+    title = "what the metrics see: known damages to held-out images, 1 being as bad as other images altogether"
+    return [f"{title}\n{aligned([('metric', *damages), *rows])}"]
+
+
+def _of_others(share: float | None) -> str:
+    return "-" if share is None else number(share, 2)
 
 
 HEAD = ("arm", "proof", "parameters of G", "of D", "multiply-adds of G", "of D", "activations", "matched at step 0")

@@ -14,6 +14,8 @@ import torch
 from harness import plugins
 from harness.data import Dataset, load
 from harness.errors import HarnessError
+from harness.metrics.ladder import Rung
+from harness.metrics.sensitivity import ladder
 from harness.models import matched_fraction
 from harness.models.cost import NetworkCost
 from harness.plugins import in_words
@@ -31,6 +33,7 @@ from harness.preflight.small_networks import Networks, Shape, shrinking, shrunk
 from harness.results.schema import ArmPlan
 from harness.study.design import Arm, own_code
 from harness.study.study import Study
+from harness.trial.run import evaluation_of, measured_items
 
 __all__ = ["Fact", "Preflight", "preflight"]
 
@@ -51,6 +54,8 @@ class Preflight:
     facts: tuple[Fact, ...]
     training_items: int
     """That the baseline is trained on."""
+    ladder: tuple[Rung, ...] = ()
+    """What known damages to the study's own held-out images cost by each of its metrics."""
 
     def document(self) -> dict[str, Any]:
         """Return all of it as plain data."""
@@ -77,7 +82,8 @@ def preflight(
         cache: Folder of rendered data, by content.
         workers: Trials that are computed at the same time.
         alone: This process will compute them itself, so that there is no other whose start takes time.
-        measure_speed: Time training steps and evaluations; otherwise nothing is said of time.
+        measure_speed: Time training steps and evaluations, and damage held-out images; otherwise nothing is said of
+            time, nor of what the metrics see.
         device: The device whose pace is measured.
 
     Raises:
@@ -96,6 +102,7 @@ def preflight(
             _inspect(study, every)
             _compare(every)
             known = _facts(every)
+            rungs = _ladder(study, every[0], cache) if measure_speed else ()
             seconds = estimate(study, every, workers, busy, device) if measure_speed else None
     finally:
         if busy is not None:
@@ -110,7 +117,18 @@ def preflight(
         estimated_seconds=seconds,
         facts=known,
         training_items=len(every[0].data.train),
+        ladder=rungs,
     )
+
+
+CARD_IMAGES = 128
+"""Held-out images that are damaged, at most: a card is read for its order, not for its digits."""
+
+
+def _ladder(study: Study, baseline: ArmFindings, cache: Path | None) -> tuple[Rung, ...]:
+    plan = study.measure.model_copy(update={"images": min(study.measure.images, CARD_IMAGES), "generated": None})
+    items = measured_items(baseline.data, plan, None)
+    return ladder(plan.measured, evaluation_of(items.real, items, baseline.data, cache))
 
 
 def _with_data(arms: Sequence[Arm], cache: Path | None) -> list[tuple[Arm, Dataset]]:

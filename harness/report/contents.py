@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from harness.report import figures, samples, trial_tables, verdict_tables
+from harness.report.card_table import card_table
 from harness.report.drawing import Figure
 from harness.report.health_table import health_table
 from harness.report.samples import Samples
@@ -47,6 +48,7 @@ CONTENTS: tuple[Callable[[StudyVerdicts], Section | None], ...] = (
     trial_tables.failure_table,
     verdict_tables.trust_table,
     verdict_tables.exploratory_table,
+    card_table,
     trial_tables.floor_table,
     trial_tables.provenance_table,
 )

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.atomic_write import atomic_write, remove_scratch
 from harness.errors import StoreError
+from harness.metrics.ladder import Rung
 from harness.provenance import sources_digest
 from harness.results.arrow_schema import arrow_schema, conforming, signal_columns
 from harness.results.derived import with_derived
@@ -76,6 +77,11 @@ class Tables:
     def references(self) -> References | None:
         """What was measured without learning; None where that was not done."""
         return self._store.references()
+
+    @cached_property
+    def ladder(self) -> tuple[Rung, ...]:
+        """What known damages to the held-out images cost by each metric; nothing where that was not measured."""
+        return self._store.ladder()
 
     @property
     def samples(self) -> Path:
@@ -193,6 +199,18 @@ class Store:
             first = error.errors(include_url=False)[0]
             where = ".".join(map(str, first["loc"]))
             raise _no_plan(self.folder / "plan.json", f"{where}: {first['msg']}") from None
+
+    def ladder(self) -> tuple[Rung, ...]:
+        """Return what preflight measured of known damages; nothing if it never came to that.
+
+        Raises:
+            StoreError: It is damaged.
+        """
+        rungs = self.plan_document().get("ladder", ())
+        try:
+            return tuple(Rung(**rung) for rung in rungs)
+        except TypeError as error:
+            raise _no_plan(self.folder / "plan.json", f"ladder: {error}") from None
 
     def references(self) -> References | None:
         """Return what was measured without learning; None if it never came to that.

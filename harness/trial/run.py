@@ -291,7 +291,7 @@ def measured_items(data: Dataset, plan: MeasureSettings, latent: int | None) -> 
 
 
 def evaluation_of(
-    images: Tensor, items: MeasuredItems, data: Dataset, cache: Path, networks: TrainedNetworks | None = None
+    images: Tensor, items: MeasuredItems, data: Dataset, cache: Path | None, networks: TrainedNetworks | None = None
 ) -> Evaluation:
     """Return what metrics are computed from.
 

@@ -10,7 +10,8 @@ from harness.data import load, to_range
 from harness.metrics import Evaluation, to_unit_range
 from harness.metrics.extractors.efficientnet_print import INK, PAPER, printed
 from harness.metrics.features import extractor_named
-from harness.metrics.sensitivity import DAMAGES, INVISIBLE, OTHERS, damaged, ladder, of_others
+from harness.metrics.ladder import INVISIBLE, OTHERS, of_others
+from harness.metrics.sensitivity import DAMAGES, damaged, ladder
 from harness.study.settings import GlyphSettings
 
 

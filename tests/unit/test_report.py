@@ -349,3 +349,20 @@ def test_a_factorial_study_shows_effects_interactions_and_their_picture(tmp_path
 def test_other_designs_show_no_effects(usual: dict[str, str]) -> None:
     assert json.loads(usual["json"])["effects"] == []
     assert "Main effects" not in usual["html"] + usual["md"]
+
+
+def test_the_card_says_what_each_damage_costs_of_other_images_and_in_margins(tmp_path: Path) -> None:
+    store = fill(tmp_path / "pretended", study())
+    rungs = [
+        {"metric": metric, "damage": damage, "value": value, "undamaged": 0.0, "floor": None}
+        for metric, costs in {"fid_efficientnet": (30.0, 120.0), "ssim": (0.0, 0.0)}.items()
+        for damage, value in zip(("grain of ±2/255", "all replaced"), costs, strict=True)
+    ]
+    store.write_file("plan.json", json.dumps({"arms": [], "ladder": rungs}).encode())
+    files = {kind: path.read_text(encoding="utf-8") for kind, path in write(judge_stored(store)[1], store).items()}
+    text = files["md"]
+    mean = json.loads(files["json"])["arms"][0]["values"]["fid_efficientnet"]["mean"]
+    assert (
+        f"| fid_efficientnet | 0.25 ({30 / (0.1 * mean):.1f} margins) | 1 ({120 / (0.1 * mean):.0f} margins) |" in text
+    )
+    assert "| ssim | – | – |" in text
