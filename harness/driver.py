@@ -23,6 +23,7 @@ from harness.study.design import Arm, Trial, arms, own_code, trains_no_op, trial
 from harness.study.settings import DataSettings
 from harness.study.study import BASELINE, Study
 from harness.trial.task import TrialTask
+from harness.verdicts.belonging import MIXED, mixed_blocks
 from harness.verdicts.judge import StudyVerdicts, judge
 
 
@@ -138,7 +139,9 @@ class Driver:
             self.store.freeze(self.study, environment())
             for path in self.store.set_aside_damaged():
                 self.watch(SetAside(path))
-            for trial_id in self.store.remove_rows(self.retry):
+            again = self._to_compute_again()
+            self.store.remove_rows(again)
+            for trial_id in again:
                 self.watch(Removed(trial_id))
             goals = self.study.design.goals
             plan = self._plan_before()
@@ -156,6 +159,15 @@ class Driver:
                         findings = self.findings()
                         self.watch(LookDone(findings, goal, tuple(arm.name for arm in self._open_arms())))
             return self.findings()
+
+    def _to_compute_again(self) -> list[str]:
+        """Return the trials whose status, or whose place among rows that do not belong together, is to be retried."""
+        if not self.retry:
+            return []
+        tables = self.store.tables()
+        again = [str(name) for name in tables.trials.loc[tables.trials["status"].isin(self.retry), "trial_id"]]
+        mixed = mixed_blocks(self.study, tables, self.arms) if MIXED in self.retry else []
+        return list(dict.fromkeys((*again, *mixed)))
 
     def findings(self) -> StudyVerdicts:
         """Judge the rows so far."""

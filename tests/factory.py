@@ -90,6 +90,7 @@ def row(of: Mapping[str, Any], levels: Mapping[str, Any], values: Mapping[str, f
         "threads": 1,
         "precision": "float32",
         "data_hash": "d" * 64,
+        "heldout_hash": "e" * 8,
         "feature_id": "efficientnet:12345678",
         **{f"arm_{axis}": level for axis, level in levels.items()},
         **values,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -47,7 +49,7 @@ class Dataset:
     @classmethod
     def of(cls, train: Split, heldout: Split, styles: tuple[str, ...], notes: tuple[str, ...] = ()) -> Dataset:
         """Return the data set of two splits, with its hash."""
-        return cls(train, heldout, styles, content_hash(train, heldout, styles), notes)
+        return cls(train, heldout, styles, content_hash((("train", train), ("heldout", heldout)), styles), notes)
 
     @property
     def draws(self) -> str:
@@ -98,6 +100,11 @@ class Dataset:
             and (a.source is None or b.source is None or torch.equal(a.source, b.source))
         )
 
+    @cached_property
+    def heldout_hash(self) -> str:
+        """The sha256 of the held-out items alone, as 64 hex digits."""
+        return content_hash((("heldout", self.heldout),), self.styles)
+
     @property
     def paired(self) -> bool:
         """Whether every target has a source."""
@@ -118,10 +125,10 @@ def _sha256(image: Tensor) -> bytes:
     return hashlib.sha256(image.contiguous().numpy().data).digest()
 
 
-def content_hash(train: Split, heldout: Split, styles: tuple[str, ...]) -> str:
+def content_hash(splits: Iterable[tuple[str, Split]], styles: tuple[str, ...]) -> str:
     """Return the sha256 of all that training and measuring can see, as 64 hex digits."""
     digest = hashlib.sha256()
-    for name, split in (("train", train), ("heldout", heldout)):
+    for name, split in splits:
         tensors = {"target": split.target, "source": split.source, "style": split.style}
         shapes = {key: None if tensor is None else list(tensor.shape) for key, tensor in tensors.items()}
         digest.update(json.dumps([name, styles, split.labels, shapes]).encode())

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from harness.data.dataset import Dataset, Split, content_hash
+from harness.data.dataset import Dataset, Split
 from harness.errors import DataError
 
 
@@ -64,7 +64,7 @@ def _problems(dataset: Dataset, image_size: int | None, channels: int | None) ->
         yield f"train.target: {dataset.image_size} px; image_size is {image_size}"
     if channels is not None and dataset.channels != channels:
         yield f"train.target: {dataset.channels} channels; channels is {channels}"
-    if dataset.hash != content_hash(train, heldout, names):
+    if dataset.hash != Dataset.of(train, heldout, names).hash:
         yield "hash: not the hash of the content; make the data set with Dataset.of(train, heldout, styles)"
     leaked = len(_items(train) & _items(heldout))
     if leaked:

@@ -63,6 +63,7 @@ TRIAL_COLUMNS = (
     Column("threads", "int64", "threads of the trial's process"),
     Column("precision", "string", "float32 or bfloat16"),
     Column("data_hash", "string", "digest of every image and of the split"),
+    Column("heldout_hash", "string", "digest of the held-out items, which all arms are measured on"),
     Column(
         "feature_id",
         "string",

@@ -362,15 +362,13 @@ class Store:
                 self.remote.remove(f"trials/{path.name}")
                 self.remote.remove(f"{path.parent.name}/{path.name}")
 
-    def remove_rows(self, statuses: Sequence[str]) -> list[str]:
-        """Delete the rows of all trials with one of some statuses, so that they are computed again; return their ids.
+    def remove_rows(self, trial_ids: Iterable[str]) -> None:
+        """Delete all rows of some trials, so that they are computed again.
 
         Raises:
             StoreError: The folder cannot be written.
         """
-        trials = self.trials()
-        removed = [str(name) for name in trials.loc[trials["status"].isin(statuses), "trial_id"]] if statuses else []
-        for trial_id in removed:
+        for trial_id in trial_ids:
             for table in TABLES:  # the trial's own row first: from then on it is not done
                 name = f"{table}/{trial_id}.parquet"
                 try:
@@ -379,7 +377,6 @@ class Store:
                     raise StoreError(f"{self.folder / name}: cannot be deleted ({error.strerror})") from error
                 if self.remote is not None:
                     self.remote.remove(name)
-        return removed
 
     # ---- reading ----------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from harness.study.study import LookSchedule, Study
 
 UNRECORDED = ("runner", "question", "preset")
 """Settings that neither rows nor verdicts rest on."""
-FREE = ("claims", "confounded_above", "train_no_ops", "budget", "design.blocks")
+FREE = ("claims", "confounded_above", "harmless", "train_no_ops", "budget", "design.blocks")
 GROWING = ("measure.also",)
 """Lists to which entries can be added."""
 FAMILY_ARMS = ("axes", "baseline", "design.kind", "design.halvings")

@@ -267,6 +267,9 @@ class Study(TrialSettings):
     """The baseline's level of each axis, where it is not the first."""
     confounded_above: Annotated[float, Field(ge=0.0)] = 0.1
     """An arm whose parameters or multiply-adds differ from the baseline's by more than this share is confounded."""
+    harmless: tuple[Literal["code_version", "packages", "device"], ...] = ()
+    """Columns of `trials` in which an arm's row and the baseline's may differ within a block, as that is known to move
+    no number, e.g. `code_version` after a change of comments; without it such an arm is not judged."""
     train_no_ops: Flag = False
     """Train arms that are proved to be no-ops all the same, as controls."""
     controls: ControlSettings = ControlSettings()

@@ -131,6 +131,7 @@ def run_trial(
         "device": torch.cuda.get_device_name() if device.startswith("cuda") else device,
         "threads": torch.get_num_threads(),
         "data_hash": data.hash,
+        "heldout_hash": data.heldout_hash,
         "feature_id": course.feature_id(),
     }
     return TrialRows(row, course.measurements(), tuple(course.signals), course.pictures(trainer.measured))

@@ -267,7 +267,7 @@ def gated_by_health(analysis: Analysis, health: StudyHealth) -> Analysis:
         own = health.of(c.arm)
         works = c.verdict is Verdict.HELPS and own is not None and own.blocks > 0 and not own.mostly_unhealthy
         settled = c.verdict in (Verdict.NO_OP, Verdict.INVALID) or c.look.rule == "before the first look"
-        return c if works or settled else _invalid(c, reason)
+        return c if works or settled else invalid(c, reason)
 
     contrasts = [judged(c) for c in analysis.contrasts]
     return replace(analysis, contrasts=tuple(replace(c, sentence=sentence(c, analysis)) for c in contrasts))
@@ -286,14 +286,15 @@ def gated_effects_by_health(factorial: Factorial, health: StudyHealth, compared:
             replace(
                 effect,
                 verdict=None if effect.verdict is None else Verdict.INVALID,
-                contrasts=tuple(_invalid(c, reason) for c in effect.contrasts),
+                contrasts=tuple(invalid(c, reason) for c in effect.contrasts),
             )
             for effect in factorial.effects
         ),
     )
 
 
-def _invalid(c: Contrast, reason: str) -> Contrast:
+def invalid(c: Contrast, reason: str) -> Contrast:
+    """Return a contrast that is not judged, with the reason; its numbers stay."""
     nothing = Verdict.INVALID
     return replace(
         c,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,7 +27,9 @@ from harness.statistics.controls import Control
 from harness.statistics.sensitivity import gated, gated_effects
 from harness.study.design import Arm, arms, short_names
 from harness.study.study import BASELINE, Study
+from harness.verdicts import belonging
 from harness.verdicts.amended_plan import provisional
+from harness.verdicts.belonging import gated_by_provenance, gated_effects_by_provenance, with_features
 from harness.verdicts.claims import SettledClaim, settle_claim
 from harness.verdicts.health import StudyHealth, gated_by_health, gated_effects_by_health, is_cost
 from harness.verdicts.measured_health import study_health
@@ -194,11 +196,15 @@ def judge(study: Study, tables: Tables, plan: Mapping[str, ArmPlan] | None = Non
     analyses = [_analysis(study, whole, every, plan, metric, identical, changed) for metric in study.measure.metrics]
     told = {metric: sensitivity(study, counted, every, plan, metric) for metric in study.measure.metrics}
     health = study_health(study, tables, counted, every)
-    analyses = [None if a is None else _gated(a, told[a.metric], health) for a in analyses]
+    mixed = {m: belonging.gates(study, with_features(counted, tables, m), every) for m in study.measure.metrics}
+    analyses = [None if a is None else _gated(a, told[a.metric], health, mixed[a.metric]) for a in analyses]
 
     def effects_on(metric: str) -> Factorial | None:
         of_metric = _effects(study, whole, every, metric)
-        if of_metric is None or is_cost(metric_named(metric)):
+        if of_metric is None:
+            return None
+        of_metric = gated_effects_by_provenance(of_metric, mixed[metric], compared)
+        if is_cost(metric_named(metric)):
             return of_metric
         of_metric = gated_effects(of_metric, told[metric])
         return of_metric if health is None else gated_effects_by_health(of_metric, health, compared)
@@ -223,18 +229,18 @@ def judge(study: Study, tables: Tables, plan: Mapping[str, ArmPlan] | None = Non
         controls=judged_controls(study, tables, counted, every),
         health=health,
         claims=tuple(settle_claim(study, claim, whole, by_metric, effects_on, told) for claim in study.claims),
-        notes=(*map(str, tables.left_out), *_notes(study, trials, every)),
+        notes=(*map(str, tables.left_out), *_notes(study, tables, trials, every)),
         history=tables.frozen.history,
         tables=tables,
     )
 
 
-def _gated(analysis: Analysis, told: Sensitivity, health: StudyHealth | None) -> Analysis:
-    """Return an analysis whose verdicts hold where the experiment could have told, and where something was learned."""
-    if is_cost(metric_named(analysis.metric)):
-        return analysis
-    analysis = gated(analysis, told)
-    return analysis if health is None else gated_by_health(analysis, health)
+def _gated(analysis: Analysis, told: Sensitivity, health: StudyHealth | None, mixed: Mapping[str, str]) -> Analysis:
+    """Return an analysis judged where the experiment could have told, learned something, and has rows that match."""
+    if not is_cost(metric_named(analysis.metric)):
+        analysis = gated(analysis, told)
+        analysis = analysis if health is None else gated_by_health(analysis, health)
+    return gated_by_provenance(analysis, mixed) if mixed else analysis
 
 
 def _effects(study: Study, trials: pd.DataFrame, every: tuple[Arm, ...], name: str) -> Factorial | None:
@@ -339,14 +345,6 @@ def _given(study: Study, every: tuple[Arm, ...], plan: Mapping[str, ArmPlan]) ->
     }
 
 
-def _notes(study: Study, trials: pd.DataFrame, every: tuple[Arm, ...]) -> tuple[str, ...]:
-    notes = []
-    features, data = trials["feature_id"].dropna().unique(), trials["data_hash"].dropna().unique()
-    if len(features) > 1:
-        notes.append(
-            f"{study.measure.primary}: rows with different features ({', '.join(sorted(features))}) do not compare."
-        )
-    # Arms that ask for other training items, among them controls, have data of their own.
-    if len(data) > len({arm.settings.data.model_dump_json() for arm in every}):
-        notes.append("Trials were computed on different data; their blocks do not match.")
-    return tuple(notes)
+def _notes(study: Study, tables: Tables, trials: pd.DataFrame, every: Sequence[Arm]) -> tuple[str, ...]:
+    """Return what is to be said of rows that differ in what computed them."""
+    return belonging.notes(study, with_features(trials, tables, study.measure.primary), every)

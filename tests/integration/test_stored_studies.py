@@ -31,7 +31,7 @@ COMPUTED_ON = ("AMD EPYC", "AVX2")
 ELSEWHERE = 0.15
 """Tolerance for rows computed on another processor, of the value or of 1, whichever is larger. Without the wide
 instructions (ATEN_CPU_CAPABILITY=default) the farthest value, a Fréchet distance, moves by 0.058."""
-OF_THE_CODE = {"code_version", "packages", "study_hash"}
+OF_THE_CODE = {"code_version", "packages", "study_hash", "heldout_hash"}
 RULES = ("verdict", "decided", "sentence", "reason", "p_holm", "p_max_t", "look", "ci", "low", "high")
 """What the rules for verdicts over a family of contrasts may say otherwise from one version to the next, the level and
 the bounds of intervals among it."""

@@ -13,6 +13,8 @@ from pretended import fill, study
 
 from harness.errors import StoreError
 from harness.results.store import Store
+from harness.study.design import arms
+from harness.verdicts.belonging import mixed_blocks
 from harness.verdicts.judge import StudyVerdicts, judge_stored
 
 
@@ -143,3 +145,93 @@ def test_a_column_of_another_type_is_a_damaged_file(
     assert reason in str(error.value)
     assert file in Store(folder).set_aside_damaged()
     assert len(Store(folder).tables().trials) == 17
+
+
+CONVS, HEADS = "spectral_norm=convs", "spectral_norm=convs+heads"
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("code_version", "0.2.0+def"),
+        ("packages", '{"python": "3.11", "torch": "2.15.0"}'),
+        ("device", "NVIDIA H100"),
+        ("data_hash", "x" * 8),
+        ("heldout_hash", "x" * 8),
+        ("feature_id", "efficientnet:87654321"),
+    ],
+)
+def test_a_contrast_of_rows_that_do_not_belong_together_is_not_judged(folder: Path, column: str, value: str) -> None:
+    before = {c.arm: c for c in judged(folder).contrasts}
+    change(folder, "trials", f"b002-{CONVS}", **{column: value})
+    after = judged(folder)
+    mixed, alike = (next(c for c in after.contrasts if c.arm == arm) for arm in (CONVS, HEADS))
+    assert mixed.verdict == "invalid"
+    assert f"{column} differs in 1 of 6 blocks" in str(mixed.reason)
+    assert "do not belong together" in mixed.sentence
+    assert alike == before[HEADS]
+    assert any(f"Trials differ in {column}" in note for note in after.notes)
+    assert after.trials_done == 18
+
+
+def test_features_that_differ_gate_their_own_metric_alone(folder: Path) -> None:
+    for arm, features in (("baseline", "a"), (CONVS, "b"), (HEADS, "a")):
+        for block in range(6):
+            change(folder, "measurements", f"b{block:03d}-{arm}", metric="ssim", value=0.5, feature_id=features)
+    verdicts = judged(folder)
+    assert "invalid" not in {contrast.verdict for contrast in verdicts.contrasts}
+    (ssim,) = verdicts.others
+    assert {c.arm: c.verdict == "invalid" for c in ssim.contrasts} == {CONVS: True, HEADS: False}
+
+
+def test_whole_blocks_of_another_version_are_judged_and_named(folder: Path) -> None:
+    before = judged(folder).contrasts
+    for arm in ("baseline", CONVS, HEADS):
+        change(folder, "trials", f"b005-{arm}", code_version="0.2.0+def")
+    after = judged(folder)
+    assert after.contrasts == before
+    assert any("Trials differ in code_version: '0.1.0+abc' in 15, '0.2.0+def' in 3." in note for note in after.notes)
+
+
+def test_what_rows_do_not_say_is_not_a_difference(folder: Path) -> None:
+    before = judged(folder)
+    for column in ("heldout_hash", "code_version", "device", "feature_id"):
+        change(folder, "trials", f"b002-{CONVS}", **{column: None})
+    assert judged(folder).contrasts == before.contrasts
+    assert judged(folder).notes == before.notes
+
+
+def test_a_difference_that_is_declared_harmless_is_named_and_judged(folder: Path) -> None:
+    change(folder, "trials", f"b002-{CONVS}", code_version="0.2.0+def")
+    before = judged(folder)
+    store = fill(folder, study(design={"blocks": 6}, harmless=["code_version"]), pictures=False)
+    after = judged(folder)
+    assert next(c.verdict for c in before.contrasts if c.arm == CONVS) == "invalid"
+    assert "invalid" not in {contrast.verdict for contrast in after.contrasts}
+    assert any("which the study declares harmless" in note for note in after.notes)
+    assert [str(c) for a in store.history() for c in a.changes] == ['harmless: was [], is ["code_version"]']
+    assert not after.history[0].after_the_fact
+
+
+def test_levels_of_the_data_may_be_of_different_data_and_not_of_different_held_out_images(tmp_path: Path) -> None:
+    asked = study(axes={"data.limit": [None, 50]}, design={"blocks": 6})
+    fill(tmp_path, asked, pictures=False)
+    for block in range(6):
+        change(tmp_path, "trials", f"b{block:03d}-limit=50", data_hash="part")
+    verdicts = judged(tmp_path)
+    assert "invalid" not in {contrast.verdict for contrast in verdicts.contrasts}
+    assert not any("differ" in note for note in verdicts.notes)
+    change(tmp_path, "trials", "b000-limit=50", heldout_hash="other")
+    assert [contrast.verdict for contrast in judged(tmp_path).contrasts] == ["invalid"]
+
+
+def test_the_trials_of_mixed_blocks_can_be_computed_again(folder: Path) -> None:
+    change(folder, "trials", f"b002-{CONVS}", code_version="0.2.0+def")
+    tables = Store(folder).tables()
+    asked = tables.frozen.study
+    ids = mixed_blocks(asked, tables, arms(asked))
+    assert ids == ["b002-baseline", f"b002-{CONVS}", f"b002-{HEADS}"]
+    Store(folder).remove_rows(ids)
+    fill(folder, asked, pictures=False)
+    assert mixed_blocks(asked, Store(folder).tables(), arms(asked)) == []
+    assert judged(folder).trials_done == 18

@@ -1,0 +1,158 @@
+"""Whether rows belong together: computed by the same code on the same data, and measured by the same features.
+
+Within a block a difference gates the verdict, as what is compared would not be the arms alone. Between blocks it is
+named: both arms of a block share it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from harness.metrics.catalogue import metric_named
+from harness.results.store import Tables
+from harness.statistics import Analysis, Factorial, Verdict
+from harness.statistics.sentences import sentence
+from harness.study.design import Arm
+from harness.study.study import BASELINE, Study
+from harness.verdicts.health import invalid
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SAME = ("code_version", "packages", "device", "precision", "data_hash", "heldout_hash")
+"""Columns of `trials` that must say the same of rows that are compared, as far as they say anything: null is unknown,
+for instance of a version that did not write the column."""
+BY_SETTING = {"data_hash": "data", "precision": "training"}
+"""Columns that follow from a group of settings, and may differ between arms of which these differ."""
+FEATURES = "feature_id"
+MIXED = "mixed"
+"""What `run --retry` calls the blocks of which rows do not belong together."""
+
+
+def with_features(trials: pd.DataFrame, tables: Tables, metric: str) -> pd.DataFrame:
+    """Return the rows with the identity of the features of one metric."""
+    derivation = metric_named(metric).derivation
+    source = metric if derivation is None else derivation.of_metric
+    measured = tables.measurements
+    of_metric = measured[(measured["metric"] == source) & measured[FEATURES].notna()]
+    ids = of_metric.drop_duplicates("trial_id").set_index("trial_id")[FEATURES]
+    known = trials["trial_id"].map(ids)
+    own = trials[FEATURES] if source == tables.frozen.study.measure.primary else known
+    return trials.assign(**{FEATURES: known.where(known.notna(), own)})
+
+
+def unlike_pairs(trials: pd.DataFrame, every: Sequence[Arm]) -> dict[str, dict[str, pd.DataFrame]]:
+    """Return by arm and column the blocks in which an arm's row and the baseline's say different things.
+
+    Args:
+        trials: Rows of `trials`, with the features of a metric.
+        every: All arms, the baseline first.
+
+    Returns:
+        Frames with a row per block: what the `arm`'s row says, and what the `baseline`'s does.
+    """
+    rows = {str(arm): part.set_index("block") for arm, part in trials.groupby("arm")}
+    base = rows.get(BASELINE)
+    found: dict[str, dict[str, pd.DataFrame]] = {}
+    for arm in every[1:]:
+        own = rows.get(arm.name)
+        if own is None or base is None:
+            continue
+        for column in _compared(arm, every[0]):
+            pairs = own[[column]].set_axis(["arm"], axis=1)
+            pairs = pairs.join(base[[column]].set_axis(["baseline"], axis=1), how="inner").dropna()
+            unlike = pairs[pairs["arm"] != pairs["baseline"]]
+            if len(unlike):
+                found.setdefault(arm.name, {})[column] = unlike
+    return found
+
+
+def _compared(arm: Arm, baseline: Arm) -> Iterator[str]:
+    for column in (*SAME, FEATURES):
+        group = BY_SETTING.get(column)
+        if group is None or getattr(arm.settings, group) == getattr(baseline.settings, group):
+            yield column
+
+
+def gates(study: Study, trials: pd.DataFrame, every: Sequence[Arm]) -> dict[str, str]:
+    """Return by arm why it is not judged against the baseline; arms whose pairs are alike are left out.
+
+    Args:
+        study: As it was frozen.
+        trials: Rows of `trials`, with the features of a metric.
+        every: All arms, the baseline first.
+    """
+    found = {}
+    for arm, columns in unlike_pairs(trials, every).items():
+        blocks = int(trials.loc[trials["arm"] == arm, "block"].nunique())
+        said = [
+            f"{column} differs in {len(unlike)} of {blocks} blocks ({_shown(unlike.iloc[0])})"
+            for column, unlike in columns.items()
+            if column not in study.harmless
+        ]
+        if said:
+            way = "`run --retry mixed` computes these blocks again"
+            found[arm] = f"its rows and the baseline's do not belong together: {'; '.join(said)}; {way}"
+    return found
+
+
+def gated_by_provenance(analysis: Analysis, reasons: Mapping[str, str]) -> Analysis:
+    """Return an analysis in which no arm is judged whose rows and the baseline's do not belong together."""
+    contrasts = [invalid(c, reasons[c.arm]) if c.arm in reasons else c for c in analysis.contrasts]
+    return replace(analysis, contrasts=tuple(replace(c, sentence=sentence(c, analysis)) for c in contrasts))
+
+
+def gated_effects_by_provenance(effects: Factorial, reasons: Mapping[str, str], compared: Collection[str]) -> Factorial:
+    """Return effects of which none is judged where rows of arms that they average over do not belong together."""
+    mixed = [reason for arm, reason in reasons.items() if arm in compared]
+    if not mixed:
+        return effects
+    judged = (
+        replace(
+            effect,
+            verdict=None if effect.verdict is None else Verdict.INVALID,
+            contrasts=tuple(invalid(c, mixed[0]) for c in effect.contrasts),
+        )
+        for effect in effects.effects
+    )
+    return replace(effects, effects=tuple(judged))
+
+
+def notes(study: Study, trials: pd.DataFrame, every: Sequence[Arm]) -> tuple[str, ...]:
+    """Return a sentence on each difference between blocks, and on each within blocks that was declared harmless."""
+    said = [
+        f"{arm}: {column} differs from the baseline's in {len(unlike)} blocks ({_shown(unlike.iloc[0])}), which the "
+        "study declares harmless."
+        for arm, columns in unlike_pairs(trials, every).items()
+        for column, unlike in columns.items()
+        if column in study.harmless
+    ]
+    for column in (*SAME, FEATURES):
+        group = BY_SETTING.get(column)
+        alike = {arm.name: str(getattr(arm.settings, group)) if group else "" for arm in every}
+        known = trials[trials[column].notna()]
+        for _, part in known.groupby(known["arm"].map(alike)):
+            counts = part[column].value_counts()
+            if len(counts) > 1:
+                listed = ", ".join(f"'{str(value)[:80]}' in {count}" for value, count in counts.sort_index().items())
+                said.append(f"Trials differ in {column}: {listed}. Blocks that differ are compared with care.")
+    return tuple(said)
+
+
+def mixed_blocks(study: Study, tables: Tables, every: Sequence[Arm]) -> list[str]:
+    """Return the ids of all trials of the blocks in which rows do not belong together."""
+    blocks = set[int]()
+    for metric in study.measure.metrics:
+        rows = with_features(tables.trials, tables, metric)
+        for columns in unlike_pairs(rows, every).values():
+            blocks |= {int(b) for column, part in columns.items() if column not in study.harmless for b in part.index}
+    return sorted(tables.trials.loc[tables.trials["block"].isin(blocks), "trial_id"])
+
+
+def _shown(pair: pd.Series[str]) -> str:
+    arm, baseline = (str(pair[name]) for name in ("arm", "baseline"))
+    start = next((i for i, (a, b) in enumerate(zip(arm, baseline, strict=False)) if a != b), 0)
+    start = 0 if max(len(arm), len(baseline)) <= 40 else max(0, start - 20)
+    return " / ".join(("…" if start else "") + text[start : start + 40] for text in (arm, baseline))
