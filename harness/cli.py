@@ -86,7 +86,11 @@ def run(
     shard: Annotated[str | None, typer.Option(metavar="I/N", help="Only the I-th of N shards of whole blocks.")] = None,
     retry: Annotated[
         list[str] | None,
-        typer.Option(metavar="STATUS", help="Compute trials again that came to this, e.g. lost or failed."),
+        typer.Option(
+            metavar="STATUS",
+            help="Compute trials again that came to this, e.g. lost or failed; mixed: whole blocks whose rows do not "
+            "belong together.",
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -127,10 +131,11 @@ def _progress(findings: StudyVerdicts) -> tuple[int, int]:
 
 def _statuses(names: Sequence[str]) -> tuple[str, ...]:
     from harness.results.schema import STATUSES
+    from harness.verdicts.belonging import MIXED
 
     for name in names:
-        if name not in STATUSES:
-            raise HarnessError(f"--retry: no status '{name}'{did_you_mean(name, STATUSES)}")
+        if name not in (*STATUSES, MIXED):
+            raise HarnessError(f"--retry: no status '{name}'{did_you_mean(name, (*STATUSES, MIXED))}")
     return tuple(names)
 
 
@@ -251,6 +256,26 @@ def dashboard(
     store = _store(study, results).fetched()
     url = store.frozen().study.runner.storage
     serve(store.folder, port=port, url=url, edits=allow_edits, announce=_console().print)
+
+
+@app.command()
+def merge(
+    shards: Annotated[list[str], typer.Argument(metavar="A B …", help="Folders or URIs of results of the same study.")],
+    into: Annotated[str, typer.Option("--into", metavar="C", help="Folder or URI that is to hold the results of all.")],
+    as_json: Json = False,
+) -> None:
+    """Make one folder of the results of several shards, once it is shown that they belong together."""
+    import dataclasses
+
+    from harness.results.merge import merge as merge_stores
+    from harness.results.store import Store
+
+    merged = merge_stores([Store.at(shard) for shard in shards], Store.at(into))
+    console = _console(as_json=as_json)
+    console.print(str(merged), markup=False, highlight=False)
+    console.print(f"judge them: python -m harness report {into}", markup=False, highlight=False)
+    if as_json:
+        _document(dataclasses.asdict(merged))
 
 
 def _store(study: str, results: str) -> Store:
