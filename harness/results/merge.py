@@ -114,9 +114,9 @@ def _computed_alike(stores: Sequence[Store], tables: Sequence[Tables], frozen: F
         if column in frozen.study.harmless:
             continue
         for arm, part in rows[rows[column].notna()].groupby("arm"):
-            counts = part.groupby([column, "shard"]).size()
+            counts = part.groupby([column, "shard"]).size().reset_index(name="n").to_dict("records")
             if part[column].nunique() > 1:
-                lines = "\n  ".join(f"{value} in {n} trials of {shard}" for (value, shard), n in counts.items())
+                lines = "\n  ".join(f"{one[column]} in {one['n']} trials of {one['shard']}" for one in counts)
                 raise StoreError(f"the rows do not belong together: {column} of arm '{arm}' differs\n  {lines}")
 
 

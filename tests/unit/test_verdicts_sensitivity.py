@@ -304,10 +304,10 @@ def test_a_control_of_other_training_items_raises_no_note_on_mismatched_data(tmp
     for path in (tmp_path / "trials").glob("*positive_control*"):
         rows = pd.read_parquet(path)
         rows.assign(data_hash="e" * 8).to_parquet(path)
-    assert not any("different data" in note for note in judge_stored(Store(store.folder))[1].notes)
+    assert not any("data_hash" in note for note in judge_stored(Store(store.folder))[1].notes)
     for path in (tmp_path / "trials").glob("b000-baseline*"):
         pd.read_parquet(path).assign(data_hash="f" * 8).to_parquet(path)
-    assert any("different data" in note for note in judge_stored(Store(store.folder))[1].notes)
+    assert any("data_hash" in note for note in judge_stored(Store(store.folder))[1].notes)
 
 
 def test_a_study_goes_on_with_baseline_and_control_while_a_verdict_waits_for_the_control(tmp_path: Path) -> None:
