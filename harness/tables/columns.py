@@ -16,16 +16,18 @@ STEP_NAMES = ("step", "_step", "global_step", "trainer/global_step", "training_i
 """Columns that hold steps when none is named; `epoch` where a table has none of them."""
 RUN_NAMES = ("run", "run_id", "run.hash", "trial_id", "number", "name", "tags.mlflow.runname")
 """Columns that tell one trial from another, as tools name them."""
+STATE_NAMES = ("status", "state")
+"""Columns that hold states when none is named."""
 METRIC_NAMES = ("metric.name", "metric", "key", "tag")
 """Columns that say what the values of a row are, as tools name them."""
 
 _SETTING = re.compile(r"^(?:config/|config\.|params\.|params_|(?:run\.)?hparams\.)")
 _OTHER = re.compile(r"^(?:metrics\.|values_|user_attrs_|system_attrs_|summary[./]|tags\.)")
 BOOKKEEPING = re.compile(
-    r"tags\..*|system_attrs_.*|system[./].*|metric\..*|.*(?:time|timestamp|date|duration)(?:_.*)?|_.*"
-    r"|.*(?:id|hash)|run|runtime|name|notes|user|user_attrs_.*|tags|created|updated|sweep|number|idx|index|pid|hostname|node_ip|logdir"
-    r"|checkpoint_dir_name|done|iterations_since_restore|should_checkpoint|artifact_uri|file|epoch|wall time"
-    r"|trainer/global_step|.*(?:step|iteration)s?"
+    r"tags\..*|system_attrs_.*|user_attrs_.*|system[./].*|metric\..*|_.*|datetime_.*|time_.*_s|time_since_restore"
+    r"|(?:.*[_./ ])?(?:time|timestamp|date|duration|runtime|id|hash)|run|name|notes|user|tags|created|updated|sweep"
+    r"|number|idx|index|pid|hostname|node_ip|logdir|checkpoint_dir_name|done|iterations_since_restore|should_checkpoint"
+    r"|artifact_uri|file|epoch|step|global_step|trainer/global_step|training_iteration|iteration|wall time"
 )
 """Names in lower case of columns that are neither settings nor measurements."""
 

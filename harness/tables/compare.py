@@ -116,7 +116,7 @@ def compare(
             trials, metric = _of_wide(table, options, base, name), "value"
             sense, _ = direction(better, metric, name)
         else:
-            column = column_named(table, value or "value", name, "the values")
+            column = column_named(table, value or "value", name, "the values (--value)")
             called = metric_of(table, column, name)
             sense, of_name = direction(better, called, name)
             trials = trials_of(table, options, metric=column, better=sense, where=name)
@@ -153,7 +153,7 @@ def _factorial(
 ) -> Factorial:
     """Return the effects of factors: of trials where the units are named, else of plain replicates."""
     factors = [column_named(table, name, where, "a factor") for name in names]
-    column = column_named(table, options.value or "value", where, "the values")
+    column = column_named(table, options.value or "value", where, "the values (--value)")
     called = metric_of(table, column, where)
     sense, _ = direction(better, called, where)
     if options.unit is not None:
@@ -204,7 +204,7 @@ def _of_wide(table: pd.DataFrame, options: Options, baseline: str, where: str) -
         raise DataError(f"{where}: a column of failures in a table with one column per arm; leave failed cells empty")
     if options.ok or options.at is not None or options.step is not None:
         raise DataError(f"{where}: --ok, --at and --step need a row a trial; this table has one column per arm")
-    unit = [column_named(table, name, where, "the units") for name in parts(options.unit)]
+    unit = [column_named(table, name, where, "the units (--unit)") for name in parts(options.unit)]
     if not unit and (usual := first_of(table, UNIT_NAMES)) is not None:
         unit = [usual]
     units = labels(table, unit) if len(unit) > 1 else table[unit[0]] if unit else np.arange(1, len(table) + 1)

@@ -11,7 +11,7 @@ import pandas as pd
 
 from harness.errors import DataError
 from harness.statistics.paired_blocks import label
-from harness.tables.columns import column_named
+from harness.tables.columns import STATE_NAMES, column_named, short
 
 _QUOTED = r"`[^`]+`|'[^']*'|\"[^\"]*\""
 _CONDITION = re.compile(rf"\s*({_QUOTED}|.+?)\s*(==|!=|<=|>=|<|>|=|(?<=[\s`'\"])in(?=[\s(\[]))\s*(.+?)\s*", re.DOTALL)
@@ -46,7 +46,9 @@ def filtered(table: pd.DataFrame, conditions: Sequence[str], where: str) -> tupl
             seen = sorted({label(cell) for cell in column.dropna()})
             values = ", ".join(seen[:12]) + (" …" if len(seen) > 12 else "")
             raise DataError(f"{where}: no row has {condition}; values of '{name}' are {values or 'all empty'}")
-        notes.append(f"{len(kept)} of {len(table)} rows have {condition}.")
+        ended = " Trials that are left out by how they ended are not left out by chance."
+        by_state = len(kept) < len(table) and short(str(column.name)).lower() in STATE_NAMES
+        notes.append(f"{len(kept)} of {len(table)} rows have {condition}.{ended if by_state else ''}")
         table = kept
     return table, notes
 

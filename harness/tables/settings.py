@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -11,24 +12,31 @@ import pandas as pd
 from harness.errors import DataError
 from harness.statistics.paired_blocks import label
 from harness.tables.columns import BOOKKEEPING, is_setting, short
+from harness.tables.directions import direction_of
 
-KNOWN = frozenset(
+SETTING_WORDS = frozenset(
     (
         *(
             "lr",
-            "learning_rate",
-            "learningrate",
-            "batch_size",
+            "rate",
+            "batch",
             "batchsize",
             "epochs",
             "steps",
+            "decay",
+            "momentum",
+            "beta",
+            "beta1",
+            "beta2",
             "dropout",
-            "weight_decay",
         ),
-        *("momentum", "beta1", "beta2", "optimizer", "epoch", "step", "seed", "time", "runtime", "seconds"),
+        *("dim", "hidden", "layers", "channels", "width", "depth", "heads", "warmup", "gamma", "lambda", "optimizer"),
+        *("temperature", "weight", "clip", "eps", "sigma", "noise", "augment", "size", "resolution"),
     )
 )
-"""Names of numbers that are no measurements."""
+"""Words in names of settings."""
+COUNTERS = frozenset(("epoch", "step", "seed", "time", "runtime", "seconds", "unit", "block"))
+"""Names of numbers that are neither settings nor values of an arm."""
 
 
 def check_settings(rows: pd.DataFrame, used: Collection[str], where: str) -> list[str]:
@@ -52,8 +60,12 @@ def check_settings(rows: pd.DataFrame, used: Collection[str], where: str) -> lis
     notes = []
     columns = [str(c) for c in rows.columns if str(c) not in used and not str(c).startswith("_")]
     marked = [c for c in columns if is_setting(c)]
-    if not marked and not any(is_setting(str(c)) for c in rows.columns):
-        marked = [c for c in columns if not BOOKKEEPING.fullmatch(c.lower()) and _few_numbers(rows[c])]
+    if not any(is_setting(str(c)) for c in rows.columns):
+        others = [c for c in columns if not BOOKKEEPING.fullmatch(c.lower()) and _numeric(rows[c])]
+        marked = [c for c in others if _named_setting(c) or rows[c].nunique() <= rows[c].count() / 2]
+        measured = [c for c in others if c not in marked]
+        if measured:
+            notes.append(f"Other columns of numbers are taken as measurements, not settings: {', '.join(measured)}.")
     for name in marked:
         cells = rows[name].map(label, na_action="ignore")
         if cells.nunique(dropna=False) < 2 or _determined(cells, rows["_unit"]):
@@ -103,7 +115,7 @@ def check_arm_columns(
 
 def _strange(column: pd.Series[Any], baseline: pd.Series[Any], name: str) -> bool:
     """Return whether a column's name or numbers are unlike values of the baseline."""
-    if short(name).lower() in KNOWN:
+    if _named_setting(name) or short(name).lower() in COUNTERS:
         return True
     own, base = (pd.to_numeric(side, errors="coerce") for side in (column, baseline))
     own, base = own[np.isfinite(own)], base[np.isfinite(base)]
@@ -114,11 +126,16 @@ def _strange(column: pd.Series[Any], baseline: pd.Series[Any], name: str) -> boo
     return (counted and sorted(base) != sorted(own)) or (small > 0 and large / small > 100)
 
 
-def _few_numbers(column: pd.Series[Any]) -> bool:
+def _named_setting(name: str) -> bool:
+    """Return whether a name has a word of settings, and none of measurements: `lr`, `batch_size`, not `error_rate`."""
+    words = re.findall(r"[a-z]+\d*", short(name).lower())
+    return bool(words) and bool(set(words) & SETTING_WORDS) and direction_of(name) is None
+
+
+def _numeric(column: pd.Series[Any]) -> bool:
+    """Return whether a column holds numbers, of which two differ."""
     numbers = pd.to_numeric(column, errors="coerce")
-    if column.dtype == bool or numbers.isna().sum() > column.isna().sum():
-        return False
-    return 2 <= numbers.nunique() <= len(numbers) / 2
+    return column.dtype != bool and numbers.notna().sum() == column.notna().sum() and bool(np.ptp(numbers.dropna()) > 0)
 
 
 def _determined(cells: pd.Series[Any], by: pd.Series[Any]) -> bool:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from harness.errors import DataError, did_you_mean
 from harness.statistics.paired_blocks import label
-from harness.tables.columns import column_named, lookup
+from harness.tables.columns import STATE_NAMES, column_named, lookup
 
 COMPLETE, FAILED, PRUNED, UNFINISHED, SHORT = "complete", "failed", "pruned", "unfinished", "short"
 """Kinds of states. *Short* is derived: the trial ended before others did, and nothing says why."""
@@ -87,7 +87,7 @@ def states_of(
 
 def _state_column(table: pd.DataFrame, ok: Collection[str], used: Collection[str]) -> str | None:
     """Return the column of states: of that name, with words in it that are known or that `ok` names."""
-    for column in (column for name in ("status", "state") for column in lookup(table, name)):
+    for column in (column for name in STATE_NAMES for column in lookup(table, name)):
         words = set(_words(table[column])) - {""}
         if column not in used and words and (words <= KINDS.keys() or words & set(ok)):
             return column

@@ -115,7 +115,8 @@ class Course:
     def last(self, *, said: bool) -> Measured:
         """Return the last value of each trial."""
         order = self.steps.where(self.logged).fillna(-np.inf).sort_values(ascending=False, kind="stable").index
-        note = f"Values are those of each trial's last '{self.name}'; the last of all is {number(self.ends.max(), 6)}."
+        span = " to ".join(number(end, 6) for end in dict.fromkeys((self.ends.min(), self.ends.max())))
+        note = f"Values are those of each trial's last '{self.name}' ({span})."
         return self._chosen(order, self.values, self.ends.max(), (note,) if said else ())
 
     def best(self, better: Better) -> Measured:

@@ -38,8 +38,10 @@ class Trials:
     rows: pd.DataFrame
     """Columns `unit`, `arm`, `value` and `failed`, and those of the table."""
     stopped: Mapping[tuple[str, str], str]
-    """How trials that were stopped ended (*pruned* or *short*), by unit and arm as labels."""
+    """How trials that were stopped ended (a state's word, or *short*), by unit and arm as labels."""
     notes: tuple[str, ...]
+    complete: str = COMPLETE
+    """Words of the states that are complete."""
 
     def stopped_of(self, arms: Collection[str]) -> dict[str, list[str]]:
         """Return how trials of some arms were stopped, by arm; arms without such trials are left out."""
@@ -67,8 +69,8 @@ def trials_of(table: pd.DataFrame, options: Options, *, metric: str, better: Bet
     Raises:
         DataError: A column is missing or ambiguous; one message says which.
     """
-    arm = [column_named(table, name, where, "the arms") for name in parts(options.arm) or ["arm"]]
-    unit = [column_named(table, name, where, "the units") for name in parts(options.unit)]
+    arm = [column_named(table, name, where, "the arms (--arm)") for name in parts(options.arm) or ["arm"]]
+    unit = [column_named(table, name, where, "the units (--unit)") for name in parts(options.unit)]
     if not unit:
         usual = first_of(table, UNIT_NAMES)
         if usual is None:
@@ -103,12 +105,15 @@ def trials_of(table: pd.DataFrame, options: Options, *, metric: str, better: Bet
     failed = value.isna() & ~stopped & ~(one.unlogged & (kind == COMPLETE))
     if one.unlogged.any():
         notes.append(f"{int(one.unlogged.sum())} trials went on but have no value at that step; their pairs are lost.")
+    words = rows.get("_word", pd.Series("", index=rows.index)).mask(kind == SHORT, SHORT)
+    complete = sorted(set(words[kind == COMPLETE]) - {""})
     cells = zip(rows["_unit"][stopped], rows["_arm"][stopped], strict=True)
     result = rows.assign(unit=rows["_unit"], arm=rows["_arm"], value=value, failed=failed)[kept]
     return Trials(
         result.drop(columns=[c for c in ("_unit", "_arm", "_kind", "_word") if c in result]),
-        dict(zip(((label(u), str(a)) for u, a in cells), kind[stopped], strict=True)),
+        dict(zip(((label(u), str(a)) for u, a in cells), words[stopped], strict=True)),
         tuple(notes),
+        ",".join(complete) or COMPLETE,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from harness.statistics.analysis import Analysis, Contrast
@@ -13,10 +12,10 @@ from harness.tables.trials import Trials
 WAYS = {
     PRUNED: "were pruned: a pruner stops what ranks low so far, so the values that are left are no fair sample, and "
     "what is missing is no failure. Train without a pruner, compare a table of all steps at one that all reached (--at "
-    "STEP), or say how they count: --ok complete (as failures), --ok complete,pruned (by their last value)",
+    "STEP), or say how they count: --ok {complete} (as failures), --ok {complete},{word} (by their last value)",
     SHORT: "ended before the last step that others reached, and nothing says why. Compare a table of all steps at one "
-    "that all reached (--at STEP), or say how they count: --ok complete (as failures), --ok complete,short (by their "
-    "last value)",
+    "that all reached (--at STEP), or say how they count: --ok {complete} (as failures), --ok {complete},short (by "
+    "their last value)",
 }
 
 
@@ -27,16 +26,18 @@ def withheld(analysis: Analysis, trials: Trials) -> Analysis:
         analysis: Of values in which these trials have none.
         trials: What was analysed.
     """
-    contrasts = tuple(_withheld(c, trials.stopped_of({c.arm, c.baseline})) for c in analysis.contrasts)
+    contrasts = tuple(_withheld(c, trials) for c in analysis.contrasts)
     return replace(analysis, contrasts=contrasts)
 
 
-def _withheld(c: Contrast, stopped: Mapping[str, Sequence[str]]) -> Contrast:
+def _withheld(c: Contrast, trials: Trials) -> Contrast:
+    stopped = trials.stopped_of({c.arm, c.baseline})
     if not stopped:
         return c
-    how = next(iter(next(iter(stopped.values()))))
-    counts = " and ".join(f"{len(ways)} of '{arm}'" for arm, ways in stopped.items())
-    reason = f"trials ({counts}) {WAYS[how]}"
+    word = next(iter(stopped.values()))[0]
+    way = WAYS[SHORT if word == SHORT else PRUNED].format(complete=trials.complete, word=word)
+    counts = " and ".join(f"{len(words)} of '{arm}'" for arm, words in stopped.items())
+    reason = f"trials ({counts}) {way}"
     no = Verdict.INCONCLUSIVE
     return replace(
         c,

@@ -162,7 +162,7 @@ def test_every_document_is_json_and_its_text_has_a_sentence_an_arm(wide):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"unit": "patent"}, "no column 'patent' for the units; did you mean 'patient'"),
+        ({"unit": "patent"}, r"no column 'patent' for the units \(--unit\); did you mean 'patient'"),
         ({"unit": "patient", "value": "hour"}, "no column 'hour' for the values"),
         ({"unit": "patient", "baseline": "tow"}, "no column 'tow' of a wide table.*did you mean 'two'"),
         ({"unit": "patient", "baseline": None}, "no baseline"),

@@ -166,9 +166,15 @@ def test_a_setting_that_the_arm_determines_is_said_and_one_of_the_unit_is_not() 
     assert of_unit["reading"] == asked(table(lr=7.0))["reading"] == asked(table())["reading"]
 
 
-def test_other_measurements_are_no_settings_but_marked_text_is() -> None:
-    draw = np.random.default_rng(1)
-    assert asked(table(loss=draw.normal(size=18)))["contrasts"] == asked(table())["contrasts"]
+def test_a_learning_rate_drawn_at_random_is_asked_about_though_no_value_comes_twice() -> None:
+    with pytest.raises(DataError, match="'learning_rate' varies within arms"):
+        asked(table(learning_rate=np.geomspace(1e-4, 1e-2, 18)))
+
+
+def test_other_measurements_are_said_to_be_no_settings_but_marked_text_is_one() -> None:
+    document = asked(table(loss=np.random.default_rng(1).normal(size=18)))
+    assert document["contrasts"] == asked(table())["contrasts"]
+    assert "Other columns of numbers are taken as measurements, not settings: loss." in document["reading"]
     with pytest.raises(DataError, match=r"'params.optimizer' varies within arms"):
         asked(table(**{"params.optimizer": ["adam", "sgd", "adam"] * 2 + ["sgd", "adam", "adam"] * 4}))
 
@@ -448,7 +454,7 @@ def test_columns_of_one_name_and_ambiguous_ones_are_refused() -> None:
     with pytest.raises(DataError, match="more than one column 'fid'"):
         read(pd.concat([frame, frame[["fid"]]], axis=1))
     both = frame.rename(columns={"fid": "metrics.fid"}).assign(**{"summary.fid": 1.0})
-    with pytest.raises(DataError, match=r"'fid' for the values could be 'metrics.fid' or 'summary.fid'"):
+    with pytest.raises(DataError, match=r"'fid' for the values \(--value\) could be 'metrics.fid' or 'summary.fid'"):
         asked(both)
 
 
