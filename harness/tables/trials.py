@@ -75,7 +75,9 @@ def trials_of(table: pd.DataFrame, options: Options, *, metric: str, better: Bet
         usual = first_of(table, UNIT_NAMES)
         if usual is None:
             columns = ", ".join(map(str, table.columns[:20]))
-            raise DataError(f"{where}: no column of units named; say which of {columns} tells matched blocks apart")
+            raise DataError(
+                f"{where}: no column of units named (--unit); say which of {columns} tells matched blocks apart"
+            )
         unit = [usual]
     ignored = [column_named(table, name, where, "--ignore") for name in options.ignore]
     used = {*arm, *unit, metric}
@@ -89,6 +91,11 @@ def trials_of(table: pd.DataFrame, options: Options, *, metric: str, better: Bet
     states = states_of(table, ok=options.ok, failed=options.failed, used=used, where=where)
     if states is not None:
         table = table.assign(_kind=states.kinds, _word=states.words)
+        several = table[["_unit", "_arm", "_kind"]].drop_duplicates()
+        several = several[several.duplicated(["_unit", "_arm"])]
+        if len(several) and options.at is not None:
+            at = f"unit {several['_unit'].iloc[0]}, arm {several['_arm'].iloc[0]}"
+            raise DataError(f"{where}: rows of {at} have different states in '{states.column}'; keep one with --where")
     one = measured(table, value=metric, step=options.step, at=options.at, better=better, where=where)
     rows, notes = one.rows, list(one.notes)
     if states is not None and (set(states.words) - {""}):

@@ -314,6 +314,13 @@ def test_rows_over_steps_say_what_is_needed() -> None:
         asked(pd.concat([frame, frame]), at="last")
 
 
+def test_a_trial_has_one_state() -> None:
+    frame = over_steps(10, 20)
+    frame = frame.assign(state=np.where(frame["step"] == 20, "finished", "crashed"))
+    with pytest.raises(DataError, match="rows of unit 0, arm a have different states in 'state'"):
+        asked(frame, at="last")
+
+
 def test_a_trial_that_logged_nothing_has_failed() -> None:
     frame = over_steps(10, 20)
     nothing = (frame["seed"] == 2) & (frame["norm"] == "b")
