@@ -295,7 +295,7 @@ def compare(
     table: Annotated[
         list[Path],
         typer.Argument(
-            metavar="TABLE...",
+            metavar="TABLE",
             help="CSV or Parquet: a row per unit and arm (or over steps), or a column per arm; or a file per trial.",
         ),
     ],

@@ -14,6 +14,8 @@ import pytest
 from scipy import stats
 
 import harness
+from harness.statistics import render
+from harness.statistics.sentences import contrast_rows
 from harness.tables.reading import read
 
 TABLES = Path(__file__).parents[1] / "stored" / "tables"
@@ -201,6 +203,17 @@ def test_the_command_exits_2_where_it_has_to_ask():
     assert answered.returncode == 0, answered.stderr
     assert contrasts(json.loads(answered.stdout))["heads"]["failures"]["arm"] == 2
     assert "51 of 51 rows have lr == 0.0002." in answered.stderr
+
+
+@pytest.mark.parametrize("width", [60, 80, 121])
+def test_every_cell_and_word_is_there_within_the_width_of_a_terminal(width):
+    document = compared("wandb_runs.csv", **ASKED, scale="log", margin="5%")
+    whole, fitted = render(document), render(document, width=width)
+    assert max(map(len, fitted.splitlines())) <= width < max(map(len, whole.splitlines()))
+    for row in contrast_rows(document):
+        assert all(cell in fitted for cell in row)
+    prose = [line for line in whole.splitlines() if line.endswith(".")]
+    assert all(line in " ".join(fitted.split()) for line in prose)
 
 
 def test_reading_keeps_every_logged_value():
