@@ -160,7 +160,7 @@ def _records(table: pd.DataFrame, trial_id: str) -> list[dict[str, Any]]:
 def _copied(parts: Sequence[Store], tables: Sequence[Tables], into: Store, frozen: FrozenStudy) -> Merged:
     """Copy what is not there, each trial's own row last."""
     into.write_file("study.json", json.dumps(frozen.document(), indent=1, ensure_ascii=False).encode())
-    for name in ("environment.json", "plan.json"):
+    for name in ("environment.json", "plan.json", "references.json"):
         source = next((part.folder / name for part in parts if (part.folder / name).is_file()), None)
         if source is not None and not (into.folder / name).exists():
             into.write_file(name, source.read_bytes())

@@ -14,7 +14,9 @@ from harness.errors import StoreError
 from harness.metrics.catalogue import metric_named
 from harness.report.verdict_tables import headline
 from harness.report.write import document, write
+from harness.results.merge import merge
 from harness.results.schema import References
+from harness.results.store import Store
 from harness.statistics import Verdict
 from harness.study.study import Study
 from harness.terminal.summary import lines
@@ -182,6 +184,15 @@ def test_health_is_of_the_first_metric_of_images_where_the_primary_one_is_a_sign
     assert of.measure.health_metric == "ssim"
     assert asked(measure={"primary": "failures", "margin": 0.1, "also": []}).measure.health_metric is None
     assert judged(tmp_path, of).health is not None
+
+
+def test_merged_shards_keep_what_was_measured_without_learning(tmp_path: Path) -> None:
+    judged(tmp_path / "shard", references={"untrained": 1900.0})
+    merged = Store(tmp_path / "merged")
+    merge([Store(tmp_path / "shard")], merged)
+    health = judge_stored(merged)[1].health
+    assert health is not None
+    assert health.untrained == 1900.0
 
 
 def test_rows_of_before_are_read_without_references_and_damaged_ones_are_named(tmp_path: Path) -> None:
