@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.errors import MissingExtraError, StoreError
+from harness.errors import HarnessError, MissingExtraError, StoreError
 from harness.executors.base import Compute, Event, Executor, Finished, Lost, Place
 from harness.executors.in_process import InProcess
 from harness.metrics.catalogue import metric_named, missing_extra
-from harness.provenance import environment, package_versions, sources_digest
+from harness.provenance import OWN, code_version, environment, own_sources, package_versions, sources_digest
 from harness.results.schema import LOST, ArmPlan, TrialRows
 from harness.results.store import Store
 from harness.study.design import Arm, Trial, arms, own_code, trains_no_op, trials
@@ -125,6 +125,7 @@ class Driver:
         self.retry = retry
         self.arms = arms(study)
         self.study_hash = study.hash
+        self.doors = own_code(study, self.arms)
         self.plans: dict[str, ArmPlan] = {}
         self.kept = 0
         self._judged: StudyVerdicts | None = None
@@ -143,12 +144,13 @@ class Driver:
             self.store.remove_rows(again)
             for trial_id in again:
                 self.watch(Removed(trial_id))
+            self._refuse_changed_code()
             goals = self.study.design.goals
             plan = self._plan_before()
             if plan is not None and not self._missing(self._open_arms(), goals[-1]):
                 self._announce(plan)
                 return self.findings()
-            if plan is not None and (plan["timed_on"] != self._timed_on() or own_code(self.study, self.arms)):
+            if plan is not None and (plan["timed_on"] != self._timed_on() or self.doors):
                 plan = None
             expected = len(self._missing(self.arms, goals[0]))
             with self.executor.opened(self._place(), expected) as compute:
@@ -159,6 +161,24 @@ class Driver:
                         findings = self.findings()
                         self.watch(LookDone(findings, goal, tuple(arm.name for arm in self._open_arms())))
             return self.findings()
+
+    def _refuse_changed_code(self) -> None:
+        """Refuse to go on where a user's own code is not what the rows so far were computed by.
+
+        Raises:
+            HarnessError: It changed since.
+        """
+        if not self.doors:
+            return
+        own = code_version(self.doors).partition(OWN)[2]
+        stored = [str(version).partition(OWN)[2] for version in self.store.trials().get("code_version", ())]
+        changed = sum(version not in (own, "") for version in stored)
+        if changed:
+            files = ", ".join(own_sources(self.doors))
+            raise HarnessError(
+                f"your own code changed since {changed} trials were computed ({files}); put it back, or give the study "
+                "another name, e.g. --set study=" + f"{self.study.study}-2"
+            )
 
     def _to_compute_again(self) -> list[str]:
         """Return the trials whose status, or whose place among rows that do not belong together, is to be retried."""
@@ -241,8 +261,8 @@ class Driver:
     def _announce(self, plan: Mapping[str, Any]) -> None:
         """Say what will be done."""
         notes = list(plan["notes"])
-        if own := own_code(self.study, self.arms):
-            notes.append(f"your own code: {', '.join(own)}")
+        if self.doors:
+            notes.append(f"your own code: {', '.join(self.doors)}")
         wanted = trials(self._trained(), self.shard.blocks(self.study.design.goals[0]))
         done = self.store.done()
         self.watch(
@@ -341,6 +361,7 @@ class Driver:
             block=trial.block,
             streams=arm.streams(trial.block),
             baseline_streams=self.arms[0].streams(trial.block),
+            doors=self.doors,
             settings=arm.settings,
             baseline=self.arms[0].settings,
             measure=measure,
@@ -364,7 +385,7 @@ class Driver:
             "status": lost.status,
             "error": f"{lost.message}{where}",
             **sizes,
-            "code_version": environment()["code_version"],
+            "code_version": code_version(self.doors),
             "packages": json.dumps(environment()["packages"]),
         }
         measurements = tuple(

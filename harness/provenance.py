@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 import hashlib
+import importlib.util
 import platform
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 VERSION = "0.1.0"
@@ -19,10 +22,90 @@ OF_ROWS = ("data", "metrics", "models", "study", "trial", "executors/worker.py",
 """The parts of this package that rows are computed by; what reads, judges and shows them moves no row."""
 
 
+OWN = ".own."
+"""What stands in a code version before the digest of a user's own code."""
+
+
 @functools.cache
-def code_version() -> str:
-    """Return the package's version with a digest of the sources that compute rows, so that an edited checkout shows."""
-    return f"{VERSION}+{sources_digest(OF_ROWS)}"
+def code_version(doors: tuple[str, ...] = ()) -> str:
+    """Return the package's version with a digest of the sources that compute rows, so that an edited checkout shows.
+
+    Args:
+        doors: Every ``package.module:function`` of the study. The digest of their sources is added, as they are when
+            this process first asks: later edits are not in the modules that it has imported.
+    """
+    version = f"{VERSION}+{sources_digest(OF_ROWS)}"
+    if not doors:
+        return version
+    digest = hashlib.sha256()
+    for name, source in own_sources(doors).items():
+        digest.update(name.encode() + source)
+    return f"{version}{OWN}{digest.hexdigest()[:12]}"
+
+
+def own_sources(doors: tuple[str, ...]) -> dict[str, bytes]:
+    """Return the sources that a user's functions are made of, by path below the folder they are imported from.
+
+    That is the module of each function and whatever it imports, directly or not, from the same folder or the same
+    installed package; read, never run. Modules without a source, such as compiled ones, are left out.
+    """
+    found: dict[str, bytes] = {}
+    for door in doors:
+        name = door.partition(":")[0]
+        try:
+            spec = importlib.util.find_spec(name)
+        except (ImportError, ValueError):
+            continue
+        if spec is None or not spec.origin or not spec.origin.endswith(".py"):
+            continue
+        origin = Path(spec.origin)
+        is_package = origin.name == "__init__.py"
+        root = origin.parents[name.count(".") + is_package]
+        _collect(name, root, within=name.partition(".")[0] if _is_installed(root) else None, found=found)
+    return dict(sorted(found.items()))
+
+
+def _is_installed(root: Path) -> bool:
+    return any(part in ("site-packages", "dist-packages") for part in root.parts)
+
+
+def _collect(name: str, root: Path, within: str | None, found: dict[str, bytes]) -> None:
+    """Add a module and all that it imports from the same place, its packages' own files included."""
+    place = root.joinpath(*name.split("."))
+    path = next((p for p in (place.with_suffix(".py"), place / "__init__.py") if p.is_file()), None)
+    if path is None or (within is not None and name.partition(".")[0] != within):
+        return
+    key = path.relative_to(root).as_posix()
+    if key in found:
+        return
+    found[key] = path.read_bytes()
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    for parent in _parents(name):
+        _collect(parent, root, within, found)
+    for module in _imported(found[key], package):
+        _collect(module, root, within, found)
+
+
+def _parents(name: str) -> list[str]:
+    parts = name.split(".")
+    return [".".join(parts[:count]) for count in range(1, len(parts))]
+
+
+def _imported(source: bytes, package: str) -> Iterator[str]:
+    """Yield the modules that a source may import, names that turn out to be no modules among them."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            base = ".".join([*filter(None, above), *([node.module] if node.module else [])])
+            if base:
+                yield base
+            yield from (f"{base}.{alias.name}" if base else alias.name for alias in node.names)
 
 
 @functools.cache

@@ -126,7 +126,7 @@ def run_trial(
         "wall_seconds": time.perf_counter() - clock,
         "peak_bytes": peak.bytes(),
         "started_at": started,
-        "code_version": code_version(),
+        "code_version": code_version(task.doors),
         "packages": json.dumps(package_versions()),
         "device": torch.cuda.get_device_name() if device.startswith("cuda") else device,
         "threads": torch.get_num_threads(),
@@ -142,7 +142,7 @@ class _Course:
 
     def __init__(self, task: TrialTask, items: MeasuredItems, data: Dataset, cache: Path) -> None:
         self.task, self.items, self.data, self.cache = task, items, data, cache
-        self.key = f"{task.study_hash}/{task.trial_id}/{data.hash}/{code_version()}"
+        self.key = f"{task.study_hash}/{task.trial_id}/{data.hash}/{code_version(task.doors)}"
         self.at = task.measure.steps(task.settings.training.steps)
         self.rows: list[Row] = []
         self.signals: list[Row] = []

@@ -28,6 +28,8 @@ class TrialTask:
     baseline: TrialSettings
     """The baseline's settings, for the share of initial parameters that match."""
     measure: MeasureSettings
+    doors: tuple[str, ...] = ()
+    """Every `package.module:function` of a user's own in the study: its source is part of what a row is computed by."""
     control: str | None = None
     attempts: int = 1
 
