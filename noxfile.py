@@ -1,5 +1,7 @@
 """Sessions that share the environment they are started from: `nox`, or `nox -s tests`."""
 
+from pathlib import Path
+
 import nox
 
 nox.options.default_venv_backend = "none"
@@ -8,12 +10,13 @@ nox.options.sessions = ["lint", "types", "tests"]
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Format, rules, spelling."""
+    """Format, rules, spelling, and dependencies: what is imported is declared, and what is declared is imported."""
     session.run("ruff", "format", "--check", ".")
     session.run("ruff", "check", ".")
     session.run(
         "codespell", "harness", "studies", "docs", "tests", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "AGENTS.md"
     )
+    session.run("deptry", ".")
 
 
 @nox.session
@@ -40,6 +43,21 @@ def fuzz(session: nox.Session) -> None:
     """10,000 inputs that nobody vouches for, 2,000 of each kind; another number of each: `nox -s fuzz -- 20000`."""
     each = session.posargs[0] if session.posargs else "2000"
     session.run("pytest", "-q", "tests/fuzz", "--timeout", "7200", env={"HARNESS_FUZZ": each})
+
+
+@nox.session
+def chaos(session: nox.Session) -> None:
+    """Kills, stops, full disks, damage and sick trials for 20 minutes: `nox -s chaos -- --minutes 60 --seed 1`."""
+    session.run("python", "tests/chaos/chaos.py", *session.posargs, env={"PYTHONPATH": "."})
+
+
+@nox.session
+def audit(session: nox.Session) -> None:
+    """Known weaknesses of the packages that are installed here; fails where the service that knows is not reached."""
+    frozen = session.run("python", "-m", "pip", "freeze", "--exclude-editable", silent=True)
+    file = Path(session.create_tmp(), "installed.txt")
+    file.write_text(str(frozen), encoding="utf-8")
+    session.run("pip-audit", "--strict", "--no-deps", "--disable-pip", "-r", str(file), *session.posargs)
 
 
 @nox.session

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from harness.errors import StoreError
 from harness.study.changes import Change, after_the_fact, changes, refused
 from harness.study.controls import of_names
+from harness.study.problems import shown
 from harness.study.settings import TrialSettings
 from harness.study.study import Study
 
@@ -108,11 +109,18 @@ class FrozenStudy:
                 history=tuple(_amendment(entry) for entry in document["history"]),
             )
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            where = ".".join(map(str, first["loc"]))
-            raise StoreError(f"is no study of this version: {where}: {first['msg']}") from None
+            raise StoreError(f"is no study of this version: {first_problem(error)}") from None
         except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
             raise StoreError(f"is no study ({type(error).__name__}: {error})") from None
+
+
+def first_problem(error: ValidationError) -> str:
+    """Return where and what the first thing is that is wrong with a document."""
+    first = error.errors(include_url=False)[0]
+    where = ".".join(map(str, first["loc"])) or "the document"
+    if first["type"] == "value_error":
+        return f"{where}: {first['msg'].removeprefix('Value error, ')}"
+    return f"{where}: {shown(first['input'])} cannot stand there"
 
 
 def _amendment(entry: Mapping[str, Any]) -> Amendment:

@@ -19,7 +19,7 @@ from harness.metrics.ladder import Rung
 from harness.provenance import sources_digest
 from harness.results.arrow_schema import arrow_schema, conforming, signal_columns
 from harness.results.derived import with_derived
-from harness.results.frozen import Amendment, FrozenStudy
+from harness.results.frozen import Amendment, FrozenStudy, first_problem
 from harness.results.parquet_cache import Folder
 from harness.results.row_check import LeftOut, check_rows
 from harness.results.remote import Remote, is_uri, working_copy
@@ -196,9 +196,7 @@ class Store:
         try:
             return {plan.arm: plan for plan in TypeAdapter(list[ArmPlan]).validate_python(arms)}
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            where = ".".join(map(str, first["loc"]))
-            raise _no_plan(self.folder / "plan.json", f"{where}: {first['msg']}") from None
+            raise _no_plan(self.folder / "plan.json", first_problem(error)) from None
 
     def ladder(self) -> tuple[Rung, ...]:
         """Return what preflight measured of known damages; nothing if it never came to that.

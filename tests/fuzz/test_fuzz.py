@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import atexit
 import copy
 import functools
 import io
 import json
 import os
 import re
+import shutil
 import tempfile
 import time
 import zipfile
@@ -19,11 +21,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+import tiny
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from pretended import fill, study
 
 from harness.errors import HarnessError
 from harness.image_files import decode
@@ -230,6 +236,79 @@ def test_a_damaged_file_of_features_is_read_or_refused(data: st.DataObject) -> N
         file = Path(folder, f"features{suffix}")
         file.write_bytes(damaged(data, sound_features(suffix)))
         answered(lambda: read_features(file))
+
+
+@functools.cache
+def sound_results() -> Path:
+    """The results of a study of two blocks, with a plan."""
+    folder = Path(tempfile.mkdtemp(prefix="fuzz-results-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    store = fill(folder, study(design={"blocks": 2}), pictures=False)
+    sizes = dict.fromkeys(
+        ("proof", "reason", "parameters_g", "parameters_d", "macs_g", "macs_d", "activation_bytes", "matched_fraction")
+    )
+    plans = [{"arm": arm.name, "levels": dict(arm.levels), **sizes} for arm in arms(store.frozen().study)]
+    store.write_file("plan.json", json.dumps({"arms": plans, "notes": []}).encode())
+    return folder
+
+
+columns = st.one_of(
+    st.lists(st.none() | st.integers(-(2**62), 2**62), min_size=1, max_size=1),
+    st.lists(st.floats(), min_size=1, max_size=1),
+    st.lists(st.text(max_size=8), min_size=1, max_size=1),
+    st.lists(st.booleans(), min_size=1, max_size=1),
+    st.lists(st.lists(st.integers(0, 3), max_size=2), min_size=1, max_size=1),
+    st.sampled_from([["../../etc/passwd"], ["complete"], ["baseline"], [1e308], [-5.0], [float("inf")], [2**62]]),
+)
+
+
+def with_another_column(data: st.DataObject, content: bytes) -> bytes:
+    """Return a table of which one column is gone or holds something else, the same in every row."""
+    table = pq.read_table(io.BytesIO(content))
+    name = data.draw(st.sampled_from([*table.column_names, "more"]))
+    rest = table.drop_columns([name]) if name in table.column_names else table
+    if data.draw(st.booleans()) or name == "more":
+        rest = rest.append_column(name, pa.array(data.draw(columns) * table.num_rows))
+    sink = io.BytesIO()
+    pq.write_table(rest, sink)
+    return sink.getvalue()
+
+
+def with_another_value(data: st.DataObject, content: bytes) -> bytes:
+    """Return JSON of which one part is gone or something else."""
+    document = json.loads(content)
+    parts = [place for place in places(document) if place]
+    if not parts:
+        return json.dumps(data.draw(values)).encode()
+    *group, key = data.draw(st.sampled_from(parts))
+    inside = functools.reduce(lambda node, part: node[part], group, document)
+    if data.draw(st.booleans()):
+        inside[key] = data.draw(values)
+    else:
+        del inside[key]
+    return json.dumps(document, default=str).encode(errors="replace")
+
+
+@settings(fuzzed, max_examples=max(5, INPUTS // 10), phases=[Phase.generate])  # each takes a second: no shrinking
+@given(st.data())
+def test_damaged_results_are_judged_or_refused_in_one_line(data: st.DataObject) -> None:
+    with tempfile.TemporaryDirectory() as root:
+        folder = Path(shutil.copytree(sound_results(), Path(root, "pretended")))
+        for _ in range(data.draw(st.integers(1, 2))):
+            path = data.draw(st.sampled_from([*sorted(folder.glob("*.json")), *sorted(folder.glob("*/*.parquet"))]))
+            change = with_another_value if path.suffix == ".json" else with_another_column
+            try:
+                content = data.draw(st.sampled_from([damaged, change]))(data, path.read_bytes())
+            except (ValueError, pa.ArrowException):  # damaged twice
+                continue
+            path.write_bytes(content)
+        start = time.thread_time()
+        done = tiny.call(data.draw(st.sampled_from(["status", "report"])), folder)
+        assert time.thread_time() - start < 4 * SECONDS
+    assert done.returncode in (0, 2), done.stderr
+    assert not OTHERS_WORDS.search(done.stdout + done.stderr)
+    assert len(done.stderr) < 20_000
+    assert (done.returncode == 2) == done.stderr.startswith("error: ")
 
 
 def test_an_answer_that_is_late_or_not_ours_is_noticed() -> None:

@@ -1,0 +1,364 @@
+"""Chaos: kills, stops, full disks, vanished folders, damaged files, two drivers and sick trials, one after another.
+
+``nox -s chaos -- [--minutes 20] [--seed 0] [--table FILE]``. After each, `run` is called until it finishes, and every
+row, measurement, signal and picture must equal that of a run that nobody disturbed. The study's trials are formulas (as
+in tests/dummy.py), so that hundreds of runs fit in; `trained` scenarios train the tiny study of tests/tiny.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import dummy
+import tiny
+import yaml
+from plan import Outcome, Turn, table, turns
+
+from harness.results.store import Store
+
+FORMULA = dummy.study(3, 16, name="chaos", signals=20)
+BIGGEST_FILE = 3_000
+"""Bytes, where a small disk is played by a limit: less than a trial's signals take."""
+
+
+@dataclass
+class Lab:
+    """One study in a folder of its own, and the ways to run and to compare it."""
+
+    folder: Path
+    reference: Path
+    executor: str
+    luck: random.Random
+    trained: bool
+    begun: list[int] = field(default_factory=list)
+    """Processes that were started, for the hunt for orphans."""
+
+    @property
+    def study(self) -> Path:
+        """The folder of the results."""
+        return self.folder / ("tiny" if self.trained else "chaos")
+
+    def command(self) -> list[str]:
+        """Return the command that runs the study."""
+        if self.trained:
+            return [*tiny.command(self.folder), "--executor", self.executor]
+        self.folder.mkdir(parents=True, exist_ok=True)
+        file = self.folder / "study.yaml"
+        file.write_text(yaml.safe_dump(FORMULA.model_dump(mode="json", exclude_unset=True)), encoding="utf-8")
+        program = [sys.executable, str(tiny.ROOT / "tests" / "dummy.py"), "cli", "run", str(file)]
+        return [*program, "--results", str(self.folder), "--workers", "2", "--executor", self.executor]
+
+    def start(self, before: Callable[[], None] | None = None) -> subprocess.Popen[str]:
+        """Start the study in a group of processes of its own."""
+        driver = subprocess.Popen(
+            self.command(),
+            env=tiny.environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+            preexec_fn=before,  # noqa: PLW1509 - a limit on the size of files
+        )
+        self.begun.append(driver.pid)
+        return driver
+
+    def run(self, before: Callable[[], None] | None = None) -> tuple[int, str]:
+        """Run the study to its end, and return its exit code and what it printed."""
+        driver = self.start(before)
+        out, _ = driver.communicate(timeout=1200)
+        return driver.returncode, out
+
+    def at_work(self, driver: subprocess.Popen[str]) -> None:
+        """Wait until trials are computed, and a random moment longer."""
+        some = self.luck.randint(0, 12 if not self.trained else 1)
+        place = self.study / ("checkpoints" if self.trained and not some else "trials")
+        end = time.monotonic() + 900
+        while driver.poll() is None and len(_names(place)) < max(1, some) and time.monotonic() < end:
+            time.sleep(0.002)
+        time.sleep(self.luck.uniform(0.0, 0.02))
+
+    def settled(self) -> None:
+        """Run until it is finished, and require the rows of an undisturbed run, no orphan and no scratch."""
+        for _ in range(3):
+            code, out = self.run()
+            assert "Traceback" not in out, out
+            if code in (0, 1):
+                break
+        assert code in (0, 1), out
+        assert tiny.rows(self.folder, self.study.name) == tiny.rows(self.reference, self.study.name), "rows differ"
+        for picture in sorted((self.reference / self.study.name / "samples").glob("*.png")):
+            assert (self.study / "samples" / picture.name).read_bytes() == picture.read_bytes(), picture.name
+        assert not list(self.study.rglob(".scratch-*")), "scratch is left"
+        end = time.monotonic() + 20
+        while (left := [pid for pid in self.begun if _group(pid)]) and time.monotonic() < end:
+            time.sleep(0.05)
+        assert not left, f"processes outlive their driver's group: {left}"
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return [path.name for path in folder.iterdir()]
+    except OSError:
+        return []
+
+
+def _group(leader: int) -> bool:
+    """Whether a group of processes has a member that is not a zombie."""
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = stat.read_text(encoding="ascii", errors="replace").rsplit(")", 1)[1].split()
+            if int(fields[2]) == leader and fields[0] != "Z":
+                return True
+    return False
+
+
+# ---- what is done to a study ----------------------------------------------------------------------------------------
+
+
+def kill_driver(lab: Lab) -> None:
+    """SIGKILL the driver."""
+    driver = lab.start()
+    lab.at_work(driver)
+    tiny.kill(driver.pid)
+    driver.communicate()
+
+
+def kill_worker(lab: Lab) -> None:
+    """SIGKILL a worker (the driver itself, where it computes)."""
+    driver = lab.start()
+    lab.at_work(driver)
+    tiny.kill(lab.luck.choice(tiny.workers(driver.pid) or [driver.pid]))
+    driver.communicate(timeout=1200)
+
+
+def kill_group(lab: Lab) -> None:
+    """SIGKILL the driver and all its processes at once."""
+    driver = lab.start()
+    lab.at_work(driver)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(driver.pid, signal.SIGKILL)
+    driver.communicate()
+
+
+def _ended_by(lab: Lab, number: signal.Signals) -> None:
+    driver = lab.start()
+    lab.at_work(driver)
+    driver.send_signal(number)
+    out, _ = driver.communicate(timeout=600)
+    assert driver.returncode in (0, 128 + number), (driver.returncode, out)
+    assert "Traceback" not in out, out
+
+
+def terminate(lab: Lab) -> None:
+    """SIGTERM the driver: exit code 143, or 0 where it was done."""
+    _ended_by(lab, signal.SIGTERM)
+
+
+def interrupt(lab: Lab) -> None:
+    """SIGINT the driver: exit code 130, or 0 where it was done."""
+    _ended_by(lab, signal.SIGINT)
+
+
+def stop_and_go_on(lab: Lab) -> None:
+    """SIGSTOP the driver or a worker for a while, then SIGCONT."""
+    driver = lab.start()
+    lab.at_work(driver)
+    pid = lab.luck.choice([driver.pid, *tiny.workers(driver.pid)])
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGSTOP)
+        time.sleep(lab.luck.uniform(0.2, 2.0))
+        os.kill(pid, signal.SIGCONT)
+    out, _ = driver.communicate(timeout=1200)
+    assert driver.returncode == 0, out
+
+
+def full_disk(lab: Lab) -> None:
+    """Fill the disk: a small tmpfs for root, a limit on the size of files for others; exit code 2, then room."""
+    lab.folder.mkdir(parents=True, exist_ok=True)
+    size = lab.luck.randint(150, 500)
+    options = ["mount", "-t", "tmpfs", "-o", f"size={size}k", "tmpfs", str(lab.folder)]
+    if subprocess.run(options, capture_output=True, check=False).returncode:
+        code, out = lab.run(lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (BIGGEST_FILE, BIGGEST_FILE)))
+        assert code == 2, out
+        return
+    code, out = lab.run()
+    assert code == 2, out
+    assert "No space left on device" in out, out
+    subprocess.run(["mount", "-o", "remount,size=64m", str(lab.folder)], check=True)
+
+
+def vanished_folder(lab: Lab) -> None:
+    """Delete a folder of the results while the driver is at work."""
+    driver = lab.start()
+    lab.at_work(driver)
+    gone = lab.luck.choice(["trials", "measurements", "signals", ".cache", "checkpoints", "report", ""])
+    shutil.rmtree(lab.study / gone, ignore_errors=True)
+    out, _ = driver.communicate(timeout=1200)
+    assert driver.returncode in (0, 1, 2), out
+    assert "Traceback" not in out, out
+
+
+def damaged_tables(lab: Lab) -> None:
+    """Truncate or flip bits of some stored tables."""
+    lab.run()
+    for path in lab.luck.sample(sorted(lab.study.glob("*/*.parquet")), 5):
+        _damage(path, lab.luck)
+
+
+def damaged_json(lab: Lab) -> None:
+    """Damage the plan, the environment, or the study as it was written down: that one is named, and deleted."""
+    lab.run()
+    name = lab.luck.choice(["plan.json", "environment.json", "study.json"])
+    _damage(lab.study / name, lab.luck)
+    if name == "study.json":
+        code, out = lab.run()
+        assert code in (0, 2), out
+        assert "Traceback" not in out, out
+        (lab.study / name).unlink()
+
+
+def damaged_cache(lab: Lab) -> None:
+    """Damage or delete what makes reading fast."""
+    lab.run()
+    for path in sorted((lab.study / ".cache").rglob("*.parquet")):
+        _damage(path, lab.luck)
+
+
+def _damage(path: Path, luck: random.Random) -> None:
+    content = bytearray(path.read_bytes())
+    if luck.random() < 0.5:
+        content = content[: luck.randrange(len(content))]
+    else:
+        for _ in range(luck.randint(1, 4)):
+            content[luck.randrange(len(content))] ^= 1 << luck.randrange(8)
+    path.write_bytes(content)
+
+
+def two_drivers(lab: Lab) -> None:
+    """Start a second driver while the first is at work: it is refused by name, exit code 2."""
+    first = lab.start()
+    lab.at_work(first)
+    code, out = lab.run()
+    assert code == 2 or first.poll() is not None, out
+    assert code in (0, 2), out
+    out, _ = first.communicate(timeout=1200)
+    assert first.returncode == 0, out
+
+
+SCENARIOS: dict[str, Callable[[Lab], None]] = {
+    scenario.__name__.replace("_", " "): scenario
+    for scenario in (
+        kill_driver,
+        kill_worker,
+        kill_group,
+        terminate,
+        interrupt,
+        stop_and_go_on,
+        full_disk,
+        vanished_folder,
+        damaged_tables,
+        damaged_json,
+        damaged_cache,
+        two_drivers,
+    )
+}
+TRAINED = ("kill driver", "kill worker", "kill group", "terminate", "stop and go on")
+SICK = ("raise", "exit", "kill-always", "python-memory", "spoil", "shout", "sleep")
+
+
+def sick(does: str, folder: Path) -> None:
+    """One arm's network raises, exits, hangs …; the other arm's rows are those of a study without it."""
+    rows = []
+    for name, other in (("calm", "nothing-either"), ("sick", does)):
+        done = tiny.run(
+            folder / name,
+            generator={"kind": "awkward:generator", "options": {"does": "nothing"}},
+            axes={"generator.options.does": ["nothing", other]},
+            training={"steps": 12, "batch_size": 4, "loss": {"constant": 0.0}},
+            runner={"checkpoint_every": 0.1, **({"trial_timeout": 60.0} if does == "sleep" else {})},
+        )
+        assert "Traceback" not in done.stdout + done.stderr, done.stderr
+        assert done.returncode in (0, 1), done.stderr
+        tables = Store(folder / name / "tiny").tables()
+        calm = tables.measurements[tables.measurements["trial_id"].str.endswith("baseline")]
+        rows.append(calm.sort_values(["trial_id", "step", "metric"]).to_json(orient="records", double_precision=15))
+        if name == "sick":
+            assert len(tables.trials) == 4
+            assert (tables.trials.loc[tables.trials["arm"] == "baseline", "status"] == "complete").all()
+    assert rows[0] == rows[1], "the other arm's rows differ"
+
+
+@contextlib.contextmanager
+def folder_for(turn: Turn) -> Iterator[Path]:
+    """Give a folder that is gone afterwards, small disk included."""
+    with tempfile.TemporaryDirectory(prefix="chaos-", ignore_cleanup_errors=True) as root:
+        folder = Path(root, "results")
+        try:
+            yield folder
+        finally:
+            if turn.scenario == "full disk":
+                subprocess.run(["umount", str(folder)], capture_output=True, check=False)
+
+
+def one(turn: Turn, references: dict[bool, Path]) -> Outcome:
+    """Do one thing to a study, and say what came of it."""
+    start, why = time.monotonic(), ""
+    with folder_for(turn) as folder:
+        try:
+            if turn.kind == "sick":
+                sick(turn.scenario, folder)
+            else:
+                trained = turn.kind == "trained"
+                lab = Lab(folder, references[trained], turn.executor, random.Random(turn.seed), trained)
+                SCENARIOS[turn.scenario](lab)
+                lab.settled()
+        except (AssertionError, subprocess.TimeoutExpired, OSError) as error:
+            why = f"{type(error).__name__}: {error}"[-3000:]
+    return Outcome(turn, time.monotonic() - start, why)
+
+
+def main() -> int:
+    """Take turns until the time is over, and print the table of what was tried and survived."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=20.0)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--kinds", default="formula,trained,sick")
+    parser.add_argument("--table", type=Path)
+    asked = parser.parse_args()
+    end, outcomes = time.monotonic() + 60 * asked.minutes, list[Outcome]()
+    kinds = asked.kinds.split(",")
+    with tempfile.TemporaryDirectory(prefix="chaos-reference-") as root:
+        references = {False: Path(root, "formula"), True: Path(root, "trained")}
+        for trained in (False, True):
+            if ("trained" if trained else "formula") in kinds:
+                code, out = Lab(references[trained], references[trained], "in-process", random.Random(), trained).run()
+                assert code == 0, out
+        scenarios = {"formula": tuple(SCENARIOS), "trained": TRAINED, "sick": SICK}
+        for turn in turns(asked.seed, {kind: scenarios[kind] for kind in kinds}):
+            if time.monotonic() > end:
+                break
+            outcomes.append(one(turn, references))
+            print(outcomes[-1], flush=True)
+            if asked.table:
+                asked.table.write_text(table(outcomes), encoding="utf-8")
+    print(table(outcomes))
+    return int(any(outcome.why for outcome in outcomes))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
