@@ -1,5 +1,6 @@
 """Sessions that share the environment they are started from: `nox`, or `nox -s tests`."""
 
+import sysconfig
 from pathlib import Path
 
 import nox
@@ -34,8 +35,11 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def slow(session: nox.Session) -> None:
-    """Simulations, kills, whole studies, Ray and Slurm where they are; one at a time, as many start workers."""
-    session.run("pytest", "-q", "-m", "slow", "-n", "0", *session.posargs)
+    """Simulations, kills, whole studies, Ray and Slurm where they are, one at a time; more examples of each law."""
+    thorough = {"HARNESS_TESTS": "thorough"}
+    session.run("pytest", "-q", "-m", "slow", "-n", "0", *session.posargs, env=thorough)
+    if not session.posargs:
+        session.run("pytest", "-q", "tests/property", "tests/unit/test_randomness.py", env=thorough)
 
 
 @nox.session
@@ -58,6 +62,27 @@ def audit(session: nox.Session) -> None:
     file = Path(session.create_tmp(), "installed.txt")
     file.write_text(str(frozen), encoding="utf-8")
     session.run("pip-audit", "--strict", "--no-deps", "--disable-pip", "-r", str(file), *session.posargs)
+
+
+@nox.session
+def mutants(session: nox.Session) -> None:
+    """The share of small changes that the fast tests notice, of 90; of 500 with another seed: `-- 500 7`."""
+    session.run("python", "tests/mutants.py", *session.posargs)
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Lines and branches that the fast tests run in their own processes; what workers run is not counted."""
+    session.run("pytest", "-q", "--cov", "--cov-report=term:skip-covered", "--cov-report=html", *session.posargs)
+
+
+@nox.session(venv_backend="venv")
+def minimums(session: nox.Session) -> None:
+    """The fast tests with the oldest versions that pyproject.toml allows, and torch as it is installed here."""
+    session.install("-q", "-r", "tests/minimums.txt")
+    site = session.run("python", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", silent=True)
+    (Path(str(site).strip()) / "zz_torch.pth").write_text(sysconfig.get_path("purelib"), encoding="utf-8")
+    session.run("python", "-m", "pytest", "-q", *session.posargs)
 
 
 @nox.session

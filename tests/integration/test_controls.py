@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import factory
 import pytest
 import tiny
 import yaml
@@ -14,7 +15,7 @@ from harness.verdicts.judge import judge_stored
 @pytest.mark.parametrize("blocks", [6, {"looks": [6, 8]}], ids=["fixed", "looks"])
 def test_a_control_added_to_a_finished_study_computes_its_own_trials_only(tmp_path: Path, blocks: object) -> None:
     file = tmp_path / "study.yaml"
-    of = tiny.asked(design={"blocks": blocks}, failures={"diversity_floor": 0.0})
+    of = factory.asked(design={"blocks": blocks}, failures={"diversity_floor": 0.0})
     # A signal as the measure: images of so few steps are no better than the mean image, and no arm would be judged.
     of["measure"] |= {"primary": "loss_l1@last 20%", "margin": "10%", "also": []}
     file.write_text(yaml.safe_dump(of))

