@@ -17,9 +17,9 @@ from harness.executors.base import Compute, Event, Executor, Finished, Lost, Pla
 from harness.executors.in_process import InProcess
 from harness.metrics.catalogue import metric_named, missing_extra
 from harness.provenance import OWN, code_version, environment, own_sources, package_versions, sources_digest
-from harness.results.schema import LOST, ArmPlan, TrialRows
+from harness.results.schema import LOST, ArmPlan, TrialRows, is_trained
 from harness.results.store import Store
-from harness.study.design import Arm, Trial, arms, own_code, trains_no_op, trials
+from harness.study.design import Arm, Trial, arms, own_code, trials
 from harness.study.settings import DataSettings
 from harness.study.study import BASELINE, Study
 from harness.trial.task import TrialTask
@@ -279,11 +279,7 @@ class Driver:
 
     def _trained(self) -> tuple[Arm, ...]:
         """Return the arms that are worth training."""
-        return tuple(arm for arm in self.arms if self._worth(arm))
-
-    def _worth(self, arm: Arm) -> bool:
-        plan = self.plans.get(arm.name)
-        return plan is None or plan.trained(train_no_ops=trains_no_op(self.study, arm))
+        return tuple(arm for arm in self.arms if is_trained(self.study, arm, self.plans.get(arm.name)))
 
     def _open_arms(self) -> tuple[Arm, ...]:
         """Return the arms that the next look needs: all before the first look, then the baseline and what is open."""

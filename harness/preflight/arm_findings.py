@@ -11,7 +11,7 @@ from harness.models import NetworkPair
 from harness.models.cost import NetworkCost
 from harness.preflight.small_networks import Shape
 from harness.preflight.step_timing import StepTiming
-from harness.results.schema import ArmPlan
+from harness.results.schema import ArmPlan, is_trained
 from harness.study.design import Arm, trains_no_op
 from harness.study.study import Study
 
@@ -70,4 +70,4 @@ _SIZES = tuple(field.name for field in dataclasses.fields(NetworkCost))
 
 def trained(study: Study, findings: ArmFindings) -> bool:
     """Return whether the study will train an arm."""
-    return plan_of(study, findings).trained(train_no_ops=trains_no_op(study, findings.arm))
+    return is_trained(study, findings.arm, plan_of(study, findings))

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 from harness.metrics.catalogue import metric_named
 from harness.metrics.ladder import Rung, card, of_others
 from harness.plugins import require_module
-from harness.results.schema import ArmPlan
+from harness.results.schema import ArmPlan, is_trained
 from harness.results.store import Store
 from harness.statistics import Margin
 from harness.statistics.number_format import aligned, number, rough_duration
 from harness.statistics.power import pilot_sd
 from harness.statistics.power import plan as power_plan
-from harness.study.design import aliases, arms, own_code, trains_no_op, trials
+from harness.study.design import aliases, arms, own_code, trials
 from harness.study.proposed_control import proposed_control
 from harness.study.study import BASELINE, Study
 from harness.verdicts.rows import failed_rows, values_of
@@ -52,11 +52,7 @@ def plan_document(study: Study, *, results: str | Path, workers: int, build: boo
             require_module(door)
         document = {"estimated_seconds": None, "arms": [_unbuilt(arm) for arm in every]}
         plans = {}
-    trained = [
-        arm
-        for arm in every
-        if (plan := plans.get(arm.name)) is None or plan.trained(train_no_ops=trains_no_op(study, arm))
-    ]
+    trained = [arm for arm in every if is_trained(study, arm, plans.get(arm.name))]
     return {
         "study": study.study,
         "question": study.question,

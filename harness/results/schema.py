@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from harness.metrics.value import Value
+from harness.study.design import Arm, trains_no_op
+from harness.study.study import Study
 
 Type = Literal["string", "int64", "double", "bool", "timestamp"]
 Row = dict[str, Any]
@@ -104,9 +106,12 @@ class ArmPlan:
     trial_seconds: float | None = None
     """Of a whole trial, evaluations included, worked out from what was timed."""
 
-    def trained(self, *, train_no_ops: bool) -> bool:
-        """Whether the arm is worth training."""
-        return self.proof not in ("invalid", "too-costly") and (self.proof != "no-op" or train_no_ops)
+
+def is_trained(study: Study, arm: Arm, plan: ArmPlan | None) -> bool:
+    """Return whether an arm is trained, by what preflight found of it, if it has looked at it."""
+    if plan is None:
+        return True
+    return plan.proof not in ("invalid", "too-costly") and (plan.proof != "no-op" or trains_no_op(study, arm))
 
 
 @dataclass(frozen=True)

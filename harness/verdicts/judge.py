@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from harness.metrics.catalogue import metric_named
 from harness.results.frozen import Amendment
-from harness.results.schema import LOST, ArmPlan
+from harness.results.schema import LOST, ArmPlan, is_trained
 from harness.results.store import Store, Tables
 from harness.statistics import (
     Analysis,
@@ -36,7 +36,6 @@ from harness.verdicts.measured_health import study_health
 from harness.verdicts.rows import (
     failed_rows,
     identical_arms,
-    is_trained,
     values_of,
     whole_blocks,
 )
@@ -182,7 +181,7 @@ def judge(study: Study, tables: Tables, plan: Mapping[str, ArmPlan] | None = Non
         plan: What preflight said of each arm.
     """
     plan, every, trials = plan or {}, arms(study), tables.trials
-    trained = [arm for arm in every if is_trained(study, arm, plan)]
+    trained = [arm for arm in every if is_trained(study, arm, plan.get(arm.name))]
     summaries = tuple(_summary(arm, trials, plan, study.measure.metrics) for arm in every)
     blocks = study.design.most_blocks
     counted = trials[trials["status"] != LOST]  # the machine's failures are nobody's
@@ -341,7 +340,7 @@ def _given(study: Study, every: tuple[Arm, ...], plan: Mapping[str, ArmPlan]) ->
         if arm.control is None
         and (of_arm := plan.get(arm.name)) is not None
         and of_arm.proof in verdicts
-        and not is_trained(study, arm, plan)
+        and not is_trained(study, arm, plan.get(arm.name))
     }
 
 

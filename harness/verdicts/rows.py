@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
-from harness.results.schema import ArmPlan
-from harness.study.design import Arm, trains_no_op
 from harness.study.study import BASELINE, Study
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from harness.results.store import Tables
-
-
-def is_trained(study: Study, arm: Arm, plan: Mapping[str, ArmPlan]) -> bool:
-    """Return whether an arm is trained, by what preflight found of it."""
-    of_arm = plan.get(arm.name)
-    return of_arm is None or of_arm.trained(train_no_ops=trains_no_op(study, arm))
 
 
 def failed_rows(trials: pd.DataFrame) -> pd.Series[bool]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from harness.metrics.catalogue import metric_named
-from harness.results.schema import ArmPlan
+from harness.results.schema import ArmPlan, is_trained
 from harness.results.store import Tables
 from harness.statistics import Margin, controls
 from harness.statistics.analysis import Sensitivity
@@ -15,7 +15,7 @@ from harness.statistics.sensitivity import sensitivity_of
 from harness.study.controls import Expectation
 from harness.study.design import Arm
 from harness.study.study import BASELINE, Study, level_name
-from harness.verdicts.rows import is_trained, values_by_step, values_of, whole_blocks
+from harness.verdicts.rows import values_by_step, values_of, whole_blocks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -90,7 +90,9 @@ def sensitivity(
     if {arm.name, BASELINE} <= set(rows["arm"]):
         expect = (arm.expect or "worse") if metric == study.measure.primary else "differs"
         return sensitivity_of(_positive(study, arm, rows, metric, expect))
-    why = "it has no rows yet" if is_trained(study, arm, plan) else f"not trained ({plan[arm.name].reason})"
+    why = (
+        "it has no rows yet" if is_trained(study, arm, plan.get(arm.name)) else f"not trained ({plan[arm.name].reason})"
+    )
     return Sensitivity(shown=False, reason=f"{positive_name(study, arm)}: not told apart: {why}")
 
 

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import factory
 import pytest
 
-from harness.results.schema import MEASUREMENT_COLUMNS, TRIAL_COLUMNS, ArmPlan, schema_text, trial_columns
+from harness.results.schema import MEASUREMENT_COLUMNS, TRIAL_COLUMNS, ArmPlan, is_trained, schema_text, trial_columns
+from harness.study.design import arms
 
 
 def test_the_written_schema_is_the_schema() -> None:
@@ -29,6 +31,8 @@ def test_every_column_has_a_meaning_and_a_name_of_its_own() -> None:
     ],
 )
 def test_arms_that_are_settled_are_not_trained(proof: str | None, plain: bool, as_control: bool) -> None:
-    arm = ArmPlan("x", {}, proof, None, None, None, None, None, None, None)
-    assert arm.trained(train_no_ops=False) is plain
-    assert arm.trained(train_no_ops=True) is as_control
+    plan = ArmPlan("x", {}, proof, None, None, None, None, None, None, None)
+    (arm, *_) = arms(factory.study())
+    assert is_trained(factory.study(), arm, plan) is plain
+    assert is_trained(factory.study(train_no_ops=True), arm, plan) is as_control
+    assert is_trained(factory.study(), arm, None)
