@@ -419,3 +419,12 @@ def test_without_a_single_value_of_the_baseline_a_share_of_it_is_no_margin():
     rows = pd.DataFrame({"unit": [0, 0, 1, 1], "arm": ["baseline", "arm"] * 2, "value": math.nan, "failed": True})
     [contrast] = analyse(rows, baseline="baseline", better="lower", scale="raw", margin="10%").contrasts
     assert contrast.verdict is Verdict.INVALID
+
+
+@pytest.mark.parametrize(("better", "wins"), [("lower", 1), ("higher", 2)])
+def test_a_block_without_a_difference_is_won_by_neither(better, wins):
+    rows = [(u, arm, x) for arm, values in (("a", (1, 2, 3, 4)), ("b", (1, 3, 4, 3))) for u, x in enumerate(values)]
+    (c,) = analyse(
+        pd.DataFrame(rows, columns=["unit", "arm", "value"]), baseline="a", better=better, scale="raw", margin=None
+    ).contrasts
+    assert (c.better_in.blocks, c.better_in.of) == (wins, 4)

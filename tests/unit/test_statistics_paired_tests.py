@@ -11,6 +11,7 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import ttost_paired
 
 from harness.statistics import paired_tests as paired
+from harness.statistics.exploratory import _benjamini_hochberg
 from harness.statistics.family import holm
 from harness.statistics.paired_blocks import PairedBlocks
 
@@ -172,3 +173,23 @@ def test_a_bound_on_the_work_turns_to_random_flips_that_agree_with_all_flips(mon
     exact = paired.max_t(d)
     monkeypatch.setattr(paired, "MOST_STATISTICS", 40_000)
     assert paired.max_t(d) == pytest.approx(exact, abs=0.02)
+
+
+@pytest.mark.parametrize("n", [4, 7, 20])
+def test_closed_forms_are_those_of_scipy(n):
+    rng = np.random.default_rng(n)
+    arm, baseline = rng.lognormal(size=(2, n))
+    pairs = pairs_of(arm, baseline)
+    assert paired.skewness(arm - baseline) == pytest.approx(stats.skew(arm - baseline, bias=False))
+    expected = stats.pearsonr(arm + baseline, arm - baseline).pvalue
+    assert paired.pitman_morgan(pairs)[2] == pytest.approx(expected)
+    for failed in range(n + 1):
+        both = np.arange(n) < failed
+        *_, p = paired.mcnemar(pairs_of(arm, baseline, both, ~both))
+        assert p == pytest.approx(stats.binomtest(failed, n).pvalue)
+
+
+def test_p_values_of_exploration_are_adjusted_as_scipy_does():
+    for p in (np.array([]), np.array([0.03]), np.array([0.01, 0.04, 0.03, 0.04, 0.9])):
+        adjusted = stats.false_discovery_control(p) if len(p) else p
+        assert _benjamini_hochberg(p) == pytest.approx(adjusted)
