@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import time
@@ -63,8 +64,19 @@ class Awkward(nn.Module):
         return Generated(image)
 
 
-def generator(*, image_size: int, channels: int, styles: int, does: str, once: str = "", folder: str = "") -> nn.Module:
-    """Return the network; with `once`, a file, it misbehaves until that file is there."""
+def generator(
+    *,
+    image_size: int,
+    channels: int,
+    styles: int,
+    does: str,
+    once: str = "",
+    folder: str = "",
+    in_workers: bool = False,
+) -> nn.Module:
+    """Return the network; with `once`, a file, it misbehaves until that file is there; `in_workers`, there alone."""
+    if in_workers and multiprocessing.parent_process() is None:
+        does = "nothing"
     if once:
         if Path(once).exists():
             does = "nothing"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import os
 import random
 import resource
@@ -278,29 +279,39 @@ SCENARIOS: dict[str, Callable[[Lab], None]] = {
     )
 }
 TRAINED = ("kill driver", "kill worker", "kill group", "terminate", "stop and go on")
-SICK = ("raise", "exit", "kill-always", "python-memory", "spoil", "shout", "sleep")
+SICK = {
+    "raise": "failed",
+    "exit": "failed",
+    "kill-always": "lost",
+    "python-memory": "oom",
+    "spoil": "complete",
+    "shout": "complete",
+    "sleep": "timeout",
+}
+"""What a sick network does in its fifth update, and the status that its trial must have."""
+CALM = "nothing-either"
+STATUSES = {**SICK, CALM: "complete"}
 
 
-def sick(does: str, folder: Path) -> None:
-    """One arm's network raises, exits, hangs …; the other arm's rows are those of a study without it."""
-    rows = []
-    for name, other in (("calm", "nothing-either"), ("sick", does)):
-        done = tiny.run(
-            folder / name,
-            generator={"kind": "awkward:generator", "options": {"does": "nothing"}},
-            axes={"generator.options.does": ["nothing", other]},
-            training={"steps": 12, "batch_size": 4, "loss": {"constant": 0.0}},
-            runner={"checkpoint_every": 0.1, **({"trial_timeout": 60.0} if does == "sleep" else {})},
-        )
-        assert "Traceback" not in done.stdout + done.stderr, done.stderr
-        assert done.returncode in (0, 1), done.stderr
-        tables = Store(folder / name / "tiny").tables()
-        calm = tables.measurements[tables.measurements["trial_id"].str.endswith("baseline")]
-        rows.append(calm.sort_values(["trial_id", "step", "metric"]).to_json(orient="records", double_precision=15))
-        if name == "sick":
-            assert len(tables.trials) == 4
-            assert (tables.trials.loc[tables.trials["arm"] == "baseline", "status"] == "complete").all()
-    assert rows[0] == rows[1], "the other arm's rows differ"
+def sick(does: str, folder: Path) -> str:
+    """Train an arm whose network does something in worker processes, and return the other arm's measurements."""
+    options = {"does": "nothing", "in_workers": True}
+    done = tiny.run(
+        folder,
+        generator={"kind": "awkward:generator", "options": options},
+        axes={"generator.options.does": ["nothing", does]},
+        train_no_ops=True,
+        design={"blocks": 1},
+        training={"steps": 12, "batch_size": 4, "loss": {"constant": 0.0}},
+        runner={"checkpoint_every": 0.1, **({"trial_timeout": 30.0} if does == "sleep" else {})},
+    )
+    assert done.returncode in (0, 1), (done.returncode, done.stdout, done.stderr)
+    assert "Traceback" not in done.stdout + done.stderr, (done.stdout, done.stderr)
+    tables = Store(folder / "tiny").tables()
+    statuses = tables.trials.set_index("arm")["status"].to_dict()
+    assert statuses == {"baseline": "complete", f"does={does}": STATUSES[does]}, statuses
+    calm = tables.measurements[tables.measurements["trial_id"].str.endswith("baseline")]
+    return str(calm.sort_values(["trial_id", "step", "metric"]).to_json(orient="records", double_precision=15))
 
 
 @contextlib.contextmanager
@@ -315,13 +326,13 @@ def folder_for(turn: Turn) -> Iterator[Path]:
                 subprocess.run(["umount", str(folder)], capture_output=True, check=False)
 
 
-def one(turn: Turn, references: dict[bool, Path]) -> Outcome:
+def one(turn: Turn, references: dict[bool, Path], calm: str) -> Outcome:
     """Do one thing to a study, and say what came of it."""
     start, why = time.monotonic(), ""
     with folder_for(turn) as folder:
         try:
             if turn.kind == "sick":
-                sick(turn.scenario, folder)
+                assert sick(turn.scenario, folder) == calm, "the other arm's rows differ"
             else:
                 trained = turn.kind == "trained"
                 lab = Lab(folder, references[trained], turn.executor, random.Random(turn.seed), trained)
@@ -338,6 +349,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=20.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--kinds", default="formula,trained,sick")
+    parser.add_argument("--first", type=int, default=0, help="turns of this seed that are passed over")
     parser.add_argument("--table", type=Path)
     asked = parser.parse_args()
     end, outcomes = time.monotonic() + 60 * asked.minutes, list[Outcome]()
@@ -348,11 +360,12 @@ def main() -> int:
             if ("trained" if trained else "formula") in kinds:
                 code, out = Lab(references[trained], references[trained], "in-process", random.Random(), trained).run()
                 assert code == 0, out
-        scenarios = {"formula": tuple(SCENARIOS), "trained": TRAINED, "sick": SICK}
-        for turn in turns(asked.seed, {kind: scenarios[kind] for kind in kinds}):
+        calm = sick(CALM, Path(root, "calm")) if "sick" in kinds else ""
+        scenarios = {"formula": tuple(SCENARIOS), "trained": TRAINED, "sick": tuple(SICK)}
+        for turn in itertools.islice(turns(asked.seed, {kind: scenarios[kind] for kind in kinds}), asked.first, None):
             if time.monotonic() > end:
                 break
-            outcomes.append(one(turn, references))
+            outcomes.append(one(turn, references, calm))
             print(outcomes[-1], flush=True)
             if asked.table:
                 asked.table.write_text(table(outcomes), encoding="utf-8")
