@@ -26,6 +26,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import dummy
+import pyarrow.parquet as pq
 import tiny
 import yaml
 from plan import Outcome, Turn, table, turns
@@ -310,8 +311,7 @@ def sick(does: str, folder: Path) -> str:
     tables = Store(folder / "tiny").tables()
     statuses = tables.trials.set_index("arm")["status"].to_dict()
     assert statuses == {"baseline": "complete", f"does={does}": STATUSES[does]}, statuses
-    calm = tables.measurements[tables.measurements["trial_id"].str.endswith("baseline")]
-    return str(calm.sort_values(["trial_id", "step", "metric"]).to_json(orient="records", double_precision=15))
+    return repr(pq.read_table(folder / "tiny" / "measurements" / "b000-baseline.parquet").to_pylist())
 
 
 @contextlib.contextmanager
