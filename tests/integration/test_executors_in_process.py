@@ -49,7 +49,7 @@ def test_a_trial_that_is_left_in_the_middle_goes_on_from_there_to_the_same_rows_
         assert any(isinstance(event, TrialProgress) and event.step == 7 for event in events)
         events.close()
     if code is not None:
-        monkeypatch.setattr("harness.trial.run.code_version", lambda: code)
+        monkeypatch.setattr("harness.trial.run.code_version", lambda *_: code)
     steps, rows = tiny.computed(task, tmp_path, checkpoint=place.checkpoints / f"{task.trial_id}.pt")
     assert steps == list(range(first, 13))
     assert tiny.same(rows, tiny.computed(task, tmp_path)[1])
