@@ -6,7 +6,6 @@ import json
 import math
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +14,12 @@ import pytest
 import tiny
 
 from harness.driver import Driver
-from harness.executors.base import Compute, Finished, Place
+from harness.executors.in_process import InProcess
 from harness.provenance import environment
 from harness.report.write import document
 from harness.results.schema import comparable
 from harness.results.store import Store
 from harness.study.reading import read_study
-from harness.trial.run import run_trial
 from harness.verdicts.judge import judge_stored
 
 STORED = tiny.ROOT / "tests" / "stored"
@@ -31,20 +29,12 @@ COMPUTED_ON = ("AMD EPYC", "AVX2")
 ELSEWHERE = 0.15
 """Tolerance for rows computed on another processor, of the value or of 1, whichever is larger. Without the wide
 instructions (ATEN_CPU_CAPABILITY=default) the farthest value, a Fréchet distance, moves by 0.058."""
-OF_THE_CODE = {"code_version", "packages", "study_hash", "heldout_hash"}
+OF_THE_CODE = {"code_version", "packages", "study_hash"}
+LATER = {"epochs", "heldout_hash"}
+"""Columns that the first format did not have."""
 RULES = ("verdict", "decided", "sentence", "reason", "p_holm", "p_max_t", "look", "ci", "low", "high")
 """What the rules for verdicts over a family of contrasts may say otherwise from one version to the next, the level and
 the bounds of intervals among it."""
-
-
-class Here:
-    """Computes in the test's own process."""
-
-    workers = 1
-
-    @contextmanager
-    def opened(self, place: Place, _expected: int) -> Iterator[Compute]:
-        yield lambda tasks: (Finished(task, run_trial(task, cache=place.cache)) for task in tasks)
 
 
 @pytest.fixture(params=FORMATS, ids=lambda path: path.name)
@@ -89,7 +79,7 @@ def test_a_folder_of_an_earlier_format_is_judged_as_it_was(stored: Path) -> None
 def test_a_folder_of_an_earlier_format_is_continued_and_its_rows_are_kept(stored: Path) -> None:
     before = {path: path.read_bytes() for path in (stored / "tiny" / "trials").iterdir()}
     study = read_study(stored / "study.yaml", ["design.blocks=4"])
-    driver = Driver(study, stored, executor=Here(), watch=lambda _: None)
+    driver = Driver(study, stored, executor=InProcess(), watch=lambda _: None)
     findings = driver.run()
     assert {path: path.read_bytes() for path in before} == before
     assert findings.trials_done == 12
@@ -107,8 +97,8 @@ def test_the_rows_of_an_earlier_format_are_computed_again_bit_by_bit(stored: Pat
     measured = {(row["trial_id"], row["step"], row["metric"]): row for row in old.measurements.to_dict("records")}
     signals = {(row["trial_id"], row["step"]): row for row in old.signals.to_dict("records")}
     for task in tiny.tasks(study, tmp_path):
-        rows = run_trial(task, cache=tmp_path / "cache")
-        row = {name: value for name, value in comparable(rows.trial).items() if name not in OF_THE_CODE}
+        _, rows = tiny.computed(task, tmp_path)
+        row = {name: value for name, value in comparable(rows.trial).items() if name not in OF_THE_CODE | LATER}
         assert alike(trials.pop(task.trial_id), row, exact)
         for row in rows.measurements:
             assert alike(measured.pop((row["trial_id"], row["step"], row["metric"])), row, exact)
