@@ -21,11 +21,12 @@ def health_table(findings: StudyVerdicts) -> Table | None:
             return NONE
         return share(arm.value / health.untrained)
 
+    of_real = "of its floor" if metric.better == "lower" else "of real images"
     columns: tuple[Column[ArmHealth], ...] = (
         Column("arm", lambda arm: arm.arm, words=True),
         Column("health", lambda arm: arm.words, words=True),
         Column(health.metric, lambda arm: short(arm.value, 4), optional=True),
-        Column("of its floor", lambda arm: times(arm.of_floor), optional=True),
+        Column(of_real, lambda arm: times(arm.of_floor), optional=True),
         Column("of untrained", of_untrained, optional=True),
         Column("since the step before", _change, optional=True),
     )

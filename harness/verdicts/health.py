@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
+from harness.metrics.catalogue import metric_named
 from harness.metrics.metric import Metric
 from harness.results.schema import References
 from harness.statistics.analysis import Analysis, Contrast, plain
@@ -205,8 +206,9 @@ class StudyHealth:
         arm = self.baseline
         text = f"{self.when} The {arm.arm} {_was(arm.words)}"
         if arm.value is not None and arm.floor is not None and arm.of_floor is not None:
-            text += f"; its {self.metric} of {_number(arm.value)} is {arm.of_floor:.3g} times its floor"
-            text += f" of {_number(arm.floor)}"
+            text += f"; its {self.metric} of {_number(arm.value)} is {arm.of_floor:.3g} times "
+            lower = metric_named(self.metric).better == "lower"
+            text += f"its floor of {_number(arm.floor)}" if lower else f"the {_number(arm.floor)} of real images"
         text += f"{self._than(arm)}."
         learning = arm.counts.get(Health.STILL_LEARNING)
         if learning and arm.change is not None and self.before is not None:
