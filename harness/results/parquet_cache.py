@@ -114,7 +114,7 @@ class Folder:
         try:
             with pq.ParquetFile(self.path / name, page_checksum_verification=True) as file:
                 return self.conforming(file.read(use_threads=False), name.removesuffix(".parquet"))
-        except (pa.ArrowException, OSError, StoreError) as error:
+        except (pa.ArrowException, OSError, StoreError, UnicodeError) as error:
             raise StoreError(
                 f"{self.path / name}: is damaged ({error}); `run` sets it aside and computes the trial again"
             ) from error

@@ -117,6 +117,15 @@ def test_a_flipped_bit_gives_the_same_rows_or_none(tmp_path: Path) -> None:
             assert "a.parquet: is damaged" in str(error)  # noqa: PT017 - either is right
 
 
+def test_a_column_whose_name_is_no_text_is_a_damaged_file(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    write(store, "a")
+    file = tmp_path / "trials" / "a.parquet"
+    file.write_bytes(file.read_bytes().replace(b"trial_id", b"trial\xffid"))
+    with pytest.raises(StoreError, match=r"a\.parquet: is damaged"):
+        Store(tmp_path).trials()
+
+
 def test_damaged_measurements_cost_the_trial_its_row_too(tmp_path: Path) -> None:
     store = Store(tmp_path)
     write(store, "a", "b")
