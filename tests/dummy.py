@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import sys
 import types
 from collections.abc import Generator, Iterable, Iterator
@@ -22,6 +23,7 @@ import harness.executors.worker
 from harness.driver import Driver, Happening, Shard
 from harness.executors.base import Compute, Event, Executor, Finished, Place, Started
 from harness.executors.local import Local
+from harness.provenance import code_version, package_versions
 from harness.results.schema import TrialRows
 from harness.study.study import Study
 from harness.trial.task import TrialProgress, TrialTask
@@ -55,6 +57,7 @@ def rows(task: TrialTask, *, signals: bool = True) -> TrialRows:
     steps = task.measure.steps(task.settings.training.steps)
     names = ("study", "study_hash", "trial_id", "arm", "block", "attempts")
     row = factory.row({**{name: getattr(task, name) for name in names}, "steps": steps[-1]}, task.levels, values)
+    row |= {"code_version": code_version(task.doors), "packages": json.dumps(package_versions())}
     measurements = tuple(
         {"trial_id": task.trial_id, "step": s, "metric": m, "value": v, "n_real": 512, "n_fake": 512, "floor": 5.5}
         for s in steps
