@@ -10,6 +10,7 @@ from harness.report import figures, samples, trial_tables, verdict_tables
 from harness.report.card_table import card_table
 from harness.report.drawing import Figure
 from harness.report.health_table import health_table
+from harness.report.replication_table import replication_table
 from harness.report.samples import Samples
 from harness.report.table import Table
 from harness.verdicts.judge import StudyVerdicts
@@ -35,6 +36,7 @@ CONTENTS: tuple[Callable[[StudyVerdicts], Section | None], ...] = (
     verdict_tables.control_table,
     verdict_tables.contrast_table,
     verdict_tables.effect_table,
+    replication_table,
     health_table,
     sentences,
     figures.forest,

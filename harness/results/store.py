@@ -83,6 +83,11 @@ class Tables:
         """What known damages to the held-out images cost by each metric; nothing where that was not measured."""
         return self._store.ladder()
 
+    @cached_property
+    def replications(self) -> dict[str, dict[str, Any]]:
+        """The stored verdicts of the same study under other seeds, by the name of their results."""
+        return self._store.replications(self.frozen.study)
+
     @property
     def samples(self) -> Path:
         """The folder of sample strips: a picture per trial, and one of the sources and targets."""
@@ -209,6 +214,25 @@ class Store:
             return tuple(Rung(**rung) for rung in rungs)
         except TypeError as error:
             raise _no_plan(self.folder / "plan.json", f"ladder: {error}") from None
+
+    def replications(self, study: Study) -> dict[str, dict[str, Any]]:
+        """Return the reports of the same study under other seeds that lie beside this one, by name.
+
+        What cannot be read is left out: it is another study's to say so.
+        """
+        found = {}
+        for path in sorted(self.folder.parent.glob(f"{study.study}*/report/report.json")):
+            name = path.parents[1].name
+            if name == self.folder.name or name.partition("+seed")[0] != study.study:
+                continue
+            try:
+                document = json.loads(path.read_text(encoding="utf-8"))
+            except (OSError, ValueError, RecursionError):
+                continue
+            contrasts = document.get("contrasts") if isinstance(document, dict) else None
+            if isinstance(contrasts, list) and all(isinstance(c, dict) for c in contrasts):
+                found[name] = document
+        return found
 
     def references(self) -> References | None:
         """Return what was measured without learning; None if it never came to that.

@@ -19,6 +19,7 @@ from harness.report.latex import escaped as latex_escaped
 from harness.report.markdown import escaped as markdown_escaped
 from harness.report.table import NONE, Column, Table, large, short, spread, table
 from harness.report.write import document, write
+from harness.results.store import Store
 from harness.statistics.number_format import between, duration, rough_duration, span
 from harness.verdicts.judge import ArmSummary, StudyVerdicts, judge_stored
 
@@ -366,3 +367,28 @@ def test_the_card_says_what_each_damage_costs_of_other_images_and_in_margins(tmp
         f"| fid_efficientnet | 0.25 ({30 / (0.1 * mean):.1f} margins) | 1 ({120 / (0.1 * mean):.0f} margins) |" in text
     )
     assert "| ssim | – | – |" in text
+
+
+def test_a_study_beside_its_replication_says_whether_verdicts_came_again(tmp_path: Path) -> None:
+    first, second = study(), study(design={"blocks": 4, "seed": 1})
+    for asked, convs in ((first, 48.0), (second, 75.0)):
+        store = fill(tmp_path / asked.results_name, asked, fids={**FIDS, "spectral_norm=convs": convs})
+        write(judge_stored(store)[1], store)
+    store = Store(tmp_path / "pretended")
+    text = write(judge_stored(store)[1], store)["md"].read_text(encoding="utf-8")
+    [row] = [line for line in text.splitlines() if line.startswith("| spectral_norm=convs |") and "hurts:" in line]
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    assert cells[1].startswith("helps: ")
+    assert cells[2].startswith("hurts: ")
+    assert cells[3] == "0 of 1"
+    assert "pretended+seed1" in text
+
+
+@pytest.mark.parametrize(
+    "content", ["no", "[]", '{"contrasts": [1]}', '{"contrasts": [{"arm": "spectral_norm=convs"}]}']
+)
+def test_a_replication_that_cannot_be_read_ends_no_report(tmp_path: Path, content: str) -> None:
+    store = fill(tmp_path / "pretended", study())
+    (tmp_path / "pretended+seed1" / "report").mkdir(parents=True)
+    (tmp_path / "pretended+seed1" / "report" / "report.json").write_text(content)
+    assert write(judge_stored(store)[1], store)["html"].exists()
