@@ -170,14 +170,16 @@ class Driver:
         """
         if not self.doors:
             return
-        own = code_version(self.doors).partition(OWN)[2]
-        stored = [str(version).partition(OWN)[2] for version in self.store.trials().get("code_version", ())]
-        changed = sum(version not in (own, "") for version in stored)
+        now = {arm.name: code_version(own_code(self.study, (arm,))).partition(OWN)[2] for arm in self.arms}
+        rows = self.store.trials()
+        stored = zip(rows.get("arm", ()), rows.get("code_version", ()), strict=True)
+        own = [(now.get(str(arm), ""), str(version).partition(OWN)[2]) for arm, version in stored]
+        changed = sum(digest != was for digest, was in own if digest and was)
         if changed:
             files = ", ".join(own_sources(self.doors))
             raise HarnessError(
                 f"your own code changed since {changed} trials were computed ({files}); put it back, or give the study "
-                "another name, e.g. --set study=" + f"{self.study.study}-2"
+                f"another name, e.g. --set study={self.study.study}-2"
             )
 
     def _to_compute_again(self) -> list[str]:
@@ -357,7 +359,7 @@ class Driver:
             block=trial.block,
             streams=arm.streams(trial.block),
             baseline_streams=self.arms[0].streams(trial.block),
-            doors=self.doors,
+            doors=own_code(self.study, (arm,)),
             settings=arm.settings,
             baseline=self.arms[0].settings,
             measure=measure,
@@ -381,7 +383,7 @@ class Driver:
             "status": lost.status,
             "error": f"{lost.message}{where}",
             **sizes,
-            "code_version": code_version(self.doors),
+            "code_version": code_version(task.doors),
             "packages": json.dumps(environment()["packages"]),
         }
         measurements = tuple(

@@ -31,7 +31,7 @@ def code_version(doors: tuple[str, ...] = ()) -> str:
     """Return the package's version with a digest of the sources that compute rows, so that an edited checkout shows.
 
     Args:
-        doors: Every ``package.module:function`` of the study. The digest of their sources is added, as they are when
+        doors: Every ``package.module:function`` of the arm. The digest of their sources is added, as they are when
             this process first asks: later edits are not in the modules that it has imported.
     """
     version = f"{VERSION}+{sources_digest(OF_ROWS)}"

@@ -124,14 +124,16 @@ def trials(chosen: Sequence[Arm], blocks: Iterable[int]) -> tuple[Trial, ...]:
 
 def own_code(study: Study, chosen: Iterable[Arm]) -> tuple[str, ...]:
     """Return every `package.module:function` that the arms or metrics name: the one door for users' code."""
-    kinds = [
-        group.kind
-        for arm in chosen
-        for group in (arm.settings.data, arm.settings.generator, arm.settings.discriminator)
-    ]
+    kinds = [door for arm in chosen for door in own_parts(arm)]
     # A metric's door may stand behind `fid@`, and before `:higher`.
     metrics = (":".join(metric.rpartition("@")[2].split(":")[:2]) for metric in study.measure.measured)
-    return tuple(dict.fromkeys(name for name in (*kinds, *metrics) if ":" in name))
+    return tuple(dict.fromkeys((*kinds, *(name for name in metrics if ":" in name))))
+
+
+def own_parts(arm: Arm) -> tuple[str, ...]:
+    """Return the doors of an arm's data and networks."""
+    groups = (arm.settings.data, arm.settings.generator, arm.settings.discriminator)
+    return tuple(group.kind for group in groups if ":" in group.kind)
 
 
 def short_names(axes: Iterable[Axis]) -> dict[Axis, str]:

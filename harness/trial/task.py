@@ -29,7 +29,7 @@ class TrialTask:
     """The baseline's settings, for the share of initial parameters that match."""
     measure: MeasureSettings
     doors: tuple[str, ...] = ()
-    """Every `package.module:function` of a user's own in the study: its source is part of what a row is computed by."""
+    """Every `package.module:function` of a user's own in the arm: its source is part of what its row is computed by."""
     control: str | None = None
     attempts: int = 1
 

@@ -11,12 +11,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from harness.metrics.catalogue import metric_named
+from harness.provenance import OWN
 from harness.results.store import Tables
-from harness.statistics import Analysis, Factorial, Verdict
+from harness.statistics import Analysis, Factorial
 from harness.statistics.sentences import sentence
-from harness.study.design import Arm
+from harness.study.design import Arm, own_parts
 from harness.study.study import BASELINE, Study
-from harness.verdicts.health import invalid
+from harness.verdicts.health import invalid, invalid_effects
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,6 +64,9 @@ def unlike_pairs(trials: pd.DataFrame, every: Sequence[Arm]) -> dict[str, dict[s
         for column in _compared(arm, every[0]):
             pairs = own[[column]].set_axis(["arm"], axis=1)
             pairs = pairs.join(base[[column]].set_axis(["baseline"], axis=1), how="inner").dropna()
+            if column == "code_version" and own_parts(arm) != own_parts(every[0]):
+                # Other modules of a user's own are what the arm is about; the rest of the code must be the same.
+                pairs = pairs.map(lambda version: str(version).partition(OWN)[0])
             unlike = pairs[pairs["arm"] != pairs["baseline"]]
             if len(unlike):
                 found.setdefault(arm.name, {})[column] = unlike
@@ -109,15 +113,7 @@ def gated_effects_by_provenance(effects: Factorial, reasons: Mapping[str, str], 
     mixed = [reason for arm, reason in reasons.items() if arm in compared]
     if not mixed:
         return effects
-    judged = (
-        replace(
-            effect,
-            verdict=None if effect.verdict is None else Verdict.INVALID,
-            contrasts=tuple(invalid(c, mixed[0]) for c in effect.contrasts),
-        )
-        for effect in effects.effects
-    )
-    return replace(effects, effects=tuple(judged))
+    return invalid_effects(effects, mixed[0])
 
 
 def notes(study: Study, trials: pd.DataFrame, every: Sequence[Arm]) -> tuple[str, ...]:
@@ -131,7 +127,8 @@ def notes(study: Study, trials: pd.DataFrame, every: Sequence[Arm]) -> tuple[str
     ]
     for column in (*SAME, FEATURES):
         group = BY_SETTING.get(column)
-        alike = {arm.name: str(getattr(arm.settings, group)) if group else "" for arm in every}
+        parts = {arm.name: own_parts(arm) if column == "code_version" else () for arm in every}
+        alike = {arm.name: f"{parts[arm.name]}{getattr(arm.settings, group) if group else ''}" for arm in every}
         known = trials[trials[column].notna()]
         for _, part in known.groupby(known["arm"].map(alike)):
             counts = part[column].value_counts()

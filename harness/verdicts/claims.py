@@ -56,13 +56,8 @@ def settle_claim(
         told: Of each metric, whether the positive control was told apart.
     """
     metric = claim.metric or study.measure.primary
-    if claim.order:
-        return _ranking(study, claim, rows, metric)
-    if claim.interaction:
-        name = ":".join(short_names(study.axes)[axis] for axis in claim.interaction)
-        return _of_contrast(claim, metric, _interaction(effects(metric), name))
-    if claim.spread is not None:
-        return _of_contrast(claim, metric, _spread(study, claim, rows, metric, told[metric]))
+    if claim.arm is None:
+        return _joint(study, claim, rows, analyses, effects, told)
     contrasts = analyses[metric].contrasts if metric in analyses else ()
     contrast = next((c for c in contrasts if c.arm == claim.arm), None)
     if contrast is None:
@@ -71,6 +66,31 @@ def settle_claim(
     dead = contrast.verdict is Verdict.INVALID and contrast.look.rule != "given"
     outcome = "not settled" if dead else settle(str(claim.expect), contrast.verdict)
     return SettledClaim(claim, metric, contrast.verdict, outcome)
+
+
+def _joint(
+    study: Study,
+    claim: Claim,
+    rows: pd.DataFrame,
+    analyses: Mapping[str, Analysis],
+    effects: Callable[[str], Factorial | None],
+    told: Mapping[str, Sensitivity],
+) -> SettledClaim:
+    """Settle a claim about several arms, as far as these are judged at all."""
+    metric = claim.metric or study.measure.primary
+    if claim.order:
+        judged = analyses[metric].contrasts if metric in analyses else ()
+        invalid = next((c for c in judged if c.arm in claim.order and c.verdict is Verdict.INVALID), None)
+        if invalid is not None:
+            return SettledClaim(claim, metric, None, "not settled", f"'{invalid.arm}' is invalid: {invalid.reason}.")
+        return _ranking(study, claim, rows, metric)
+    of_metric = effects(metric)
+    if claim.interaction:
+        name = ":".join(short_names(study.axes)[axis] for axis in claim.interaction)
+        return _of_contrast(claim, metric, _interaction(of_metric, name))
+    if of_metric is not None and any(c.verdict is Verdict.INVALID for c in of_metric.main):
+        return SettledClaim(claim, metric, None, "not settled", "No effect of this study is judged.")
+    return _of_contrast(claim, metric, _spread(study, claim, rows, metric, told[metric]))
 
 
 def _of_contrast(claim: Claim, metric: str, contrast: Contrast | None) -> SettledClaim:

@@ -281,18 +281,20 @@ def gated_effects_by_health(factorial: Factorial, health: StudyHealth, compared:
     blocks, unhealthy = sum(arm.blocks for arm in arms), sum(arm.unhealthy for arm in arms)
     if blocks < 2 or 2 * unhealthy <= blocks:
         return factorial
-    reason = f"in {unhealthy} of {blocks} trials nothing was learned that could be compared"
-    return replace(
-        factorial,
-        effects=tuple(
-            replace(
-                effect,
-                verdict=None if effect.verdict is None else Verdict.INVALID,
-                contrasts=tuple(invalid(c, reason) for c in effect.contrasts),
-            )
-            for effect in factorial.effects
-        ),
+    return invalid_effects(factorial, f"in {unhealthy} of {blocks} trials nothing was learned that could be compared")
+
+
+def invalid_effects(factorial: Factorial, reason: str) -> Factorial:
+    """Return effects that are not judged, with the reason."""
+    effects = (
+        replace(
+            effect,
+            verdict=None if effect.verdict is None else Verdict.INVALID,
+            contrasts=tuple(invalid(c, reason) for c in effect.contrasts),
+        )
+        for effect in factorial.effects
     )
+    return replace(factorial, effects=tuple(effects))
 
 
 def invalid(c: Contrast, reason: str) -> Contrast:

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pretended
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
@@ -86,3 +88,17 @@ ARM = "spectral_norm=convs"
 def test_a_claim_that_no_row_could_settle_is_refused_with_the_reason(claim: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message.replace("'", ".")):
         pretended.study(claims=[{"id": "c", "quote": "So it is.", **claim}])
+
+
+def test_a_ranking_and_a_spread_of_arms_that_are_not_judged_are_not_settled(tmp_path: Path) -> None:
+    order = ["spectral_norm=convs", "baseline", "spectral_norm=convs+heads"]
+    fids = {"baseline": 60.0, order[0]: 48.0, order[2]: 75.0}
+    study = pretended.study(claims=[{"id": "c", "quote": "So it is.", "order": order}], design={"blocks": 6})
+    store = pretended.fill(tmp_path / "rank", study, fids=fids, pictures=False)
+    path = tmp_path / "rank" / "trials" / "b002-spectral_norm=convs.parquet"
+    table = pq.read_table(path)
+    other = pa.array(["0.2.0+def"] * len(table), table.schema.field("code_version").type)
+    pq.write_table(table.set_column(table.schema.get_field_index("code_version"), "code_version", other), path)
+    [claim] = judge(study, store.tables(), {}).claims
+    assert claim.outcome == "not settled"
+    assert "code_version differs" in claim.evidence

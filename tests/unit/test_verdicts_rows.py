@@ -6,15 +6,17 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pretended import fill, study
 
 from harness.errors import StoreError
+from harness.provenance import OWN
 from harness.results.store import Store
 from harness.study.design import arms
-from harness.verdicts.belonging import mixed_blocks
+from harness.verdicts.belonging import FEATURES, SAME, mixed_blocks, unlike_pairs
 from harness.verdicts.judge import StudyVerdicts, judge_stored
 
 
@@ -235,3 +237,17 @@ def test_the_trials_of_mixed_blocks_can_be_computed_again(folder: Path) -> None:
     fill(folder, asked, pictures=False)
     assert mixed_blocks(asked, Store(folder).tables(), arms(asked)) == []
     assert judged(folder).trials_done == 18
+
+
+def test_other_modules_of_ones_own_are_what_an_arm_is_about_and_changed_ones_are_not() -> None:
+    asked = study(axes={"discriminator": {"built-in": {"kind": "zi2zi"}, "own": {"kind": "mine:critic"}}})
+    every = arms(asked)
+    rows = pd.DataFrame({"arm": [arm.name for arm in every], "block": 0, **dict.fromkeys((*SAME, FEATURES), "same")})
+    rows["code_version"] = ["0.1.0+abc", f"0.1.0+abc{OWN}111"]
+    assert unlike_pairs(rows, every) == {}
+    rows["code_version"] = ["0.1.0+abc", f"0.1.0+def{OWN}111"]
+    assert list(unlike_pairs(rows, every)[every[1].name]) == ["code_version"]
+    same_door = arms(study(discriminator={"kind": "mine:critic"}, axes={"training.ema": [0.0, 0.9]}))
+    rows["arm"] = [arm.name for arm in same_door]
+    rows["code_version"] = [f"0.1.0+abc{OWN}111", f"0.1.0+abc{OWN}222"]
+    assert list(unlike_pairs(rows, same_door)[same_door[1].name]) == ["code_version"]
