@@ -1,0 +1,39 @@
+"""Where a command writes: people's text, one JSON document, and the exit codes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from harness.verdicts.judge import StudyVerdicts
+
+DONE, NOT_ALL_COMPLETE, WRONG_INPUT, DEFECT = 0, 1, 2, 70
+
+
+def console_of(*, as_json: bool = False) -> Console:
+    """Return where people's text goes: standard output, or standard error where that has a JSON document."""
+    from rich.console import Console
+
+    # Without a terminal nobody's window is narrow: tables keep their columns whole.
+    stream = sys.stderr if as_json else sys.stdout
+    return Console(stderr=as_json, soft_wrap=True, width=None if stream.isatty() else 160)
+
+
+def print_json(document: object) -> None:
+    """Print one JSON document: null where there is no number, never NaN."""
+    sys.stdout.write(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def print_verdicts(findings: StudyVerdicts, console: Console) -> None:
+    """Print a study's verdicts so far."""
+    from harness.terminal.summary import heading, lines, means_table
+
+    console.print()
+    console.print(heading(findings), markup=False, highlight=False)
+    console.print(means_table(findings))
+    for line in lines(findings):
+        console.print(line, markup=False, highlight=False)

@@ -1,0 +1,90 @@
+"""Commands on what is stored: `report`, `status`, `dashboard`, `merge`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness.cli.options import Json, Results, StudyOrFolder
+from harness.cli.output import console_of, print_json, print_verdicts
+
+if TYPE_CHECKING:
+    from harness.results.store import Store
+
+
+def report(
+    study: StudyOrFolder,
+    results: Results = "results",
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the files; `report/` in the results unless given.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """HTML, Markdown, LaTeX and JSON from what is stored."""
+    from harness.report.write import document, write
+    from harness.verdicts.judge import judge_stored
+
+    store, findings = judge_stored(store_of(study, results))
+    console = console_of(as_json=as_json)
+    paths = write(findings, store, out)
+    for kind, path in paths.items():
+        console.print(f"{kind}: {path}", highlight=False)
+    if as_json:
+        print_json(document(findings))
+
+
+def status(study: StudyOrFolder, results: Results = "results") -> None:
+    """What is done, running and failed, and the verdict so far."""
+    from harness.verdicts.judge import judge_stored
+
+    _, findings = judge_stored(store_of(study, results))
+    print_verdicts(findings, console_of())
+
+
+def dashboard(
+    study: StudyOrFolder,
+    results: Results = "results",
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.")] = 8080,
+    allow_edits: Annotated[
+        bool, typer.Option("--allow-edits", help="Let its pages change the mirror; results are never changed.")
+    ] = False,
+) -> None:
+    """Open the Optuna dashboard on a study, on this machine only, to be read."""
+    from harness.dashboard import serve
+
+    store = store_of(study, results).fetched()
+    url = store.frozen().study.runner.storage
+    serve(store.folder, port=port, url=url, edits=allow_edits, announce=console_of().print)
+
+
+def merge(
+    shards: Annotated[list[str], typer.Argument(metavar="A B …", help="Folders or URIs of results of the same study.")],
+    into: Annotated[str, typer.Option("--into", metavar="C", help="Folder or URI that is to hold the results of all.")],
+    as_json: Json = False,
+) -> None:
+    """Make one folder of the results of several shards, once it is shown that they belong together."""
+    import dataclasses
+
+    from harness.results.merge import merge as merge_stores
+    from harness.results.store import Store
+
+    merged = merge_stores([Store.at(shard) for shard in shards], Store.at(into))
+    console = console_of(as_json=as_json)
+    console.print(str(merged), markup=False, highlight=False)
+    console.print(f"judge them: python -m harness report {into}", markup=False, highlight=False)
+    if as_json:
+        print_json(dataclasses.asdict(merged))
+
+
+def store_of(study: str, results: str) -> Store:
+    """Return the results that a study file, a folder, a URI or a study's name stands for."""
+    from harness.results.remote import is_uri
+    from harness.results.store import Store
+
+    if study.endswith((".yaml", ".yml")):
+        from harness.study.reading import read_study
+
+        return Store.at(results, read_study(Path(study)).results_name)
+    return Store.at(study) if is_uri(study) or Path(study).is_dir() else Store.at(results, study)
