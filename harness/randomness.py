@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 
 def seed_for(block: str, name: str) -> int:
@@ -14,7 +17,22 @@ def seed_for(block: str, name: str) -> int:
         block: The block's key; equal for all arms of the block.
         name: What the draws are for, e.g. ``init/discriminator.conv3.weight`` or ``latent/17``.
     """
-    digest = hashlib.sha256(f"{block}|{name}".encode()).digest()
+    return _seed_of(hashlib.sha256(f"{block}|{name}".encode()).digest())
+
+
+def numbered_seeds(block: str, name: str) -> Callable[[int], int]:
+    """Return ``number -> seed_for(block, f"{name}/{number}")``, which reads block and name once and for all."""
+    beginning = hashlib.sha256(f"{block}|{name}/".encode())
+
+    def seed(number: int) -> int:
+        digest = beginning.copy()
+        digest.update(b"%d" % number)
+        return _seed_of(digest.digest())
+
+    return seed
+
+
+def _seed_of(digest: bytes) -> int:
     return int.from_bytes(digest[:8], "big") >> 1
 
 
@@ -23,4 +41,6 @@ def stream(block: str, name: str) -> torch.Generator:
 
     Draws are made on the CPU and then moved: CPU and CUDA generators give different numbers for one seed.
     """
+    import torch
+
     return torch.Generator().manual_seed(seed_for(block, name))
