@@ -99,6 +99,8 @@ class Shard:
 
 AGAIN = ("failed", "oom")
 """Statuses that can be the doing of another trial in the same process."""
+PLANNED = ("parameters", "macs", "matched_fraction")
+"""What a plan says of both networks of an arm, and its rows too."""
 FOLD_EVERY = 256
 """Trials between updates of the caches that make reading fast."""
 
@@ -376,7 +378,8 @@ class Driver:
         sizes = (
             {}
             if plan is None
-            else {n: getattr(plan, n) for n in ("parameters_g", "parameters_d", "macs_g", "macs_d", "matched_fraction")}
+            else {f"{n}_{net}": getattr(plan, f"{n}_{net}") for n in PLANNED for net in "gd"}
+            | {"matched_fraction": plan.matched_fraction}
         )
         row = {
             **task.row(),

@@ -31,6 +31,10 @@ def plan(
     ] = False,
     pilot_blocks: Annotated[int, typer.Option(min=2, max=100, help="Blocks of the pilot.")] = 3,
     executor: Annotated[ExecutorName, typer.Option(help="Where the pilot's trials are computed.")] = "local",
+    matching: Annotated[
+        str | None,
+        typer.Option(metavar="ARM", help="Only list which initial weights of an arm are the baseline's."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Arms, trials, proofs, parameters, multiply-adds, memory, estimated time; trains nothing but a pilot."""
@@ -39,7 +43,12 @@ def plan(
 
     study = read_study(study_file, settings or ())
     console = console_of(as_json=as_json)
-    if pilot:
+    if matching is not None:
+        from harness.preflight.matching import matching_document, render_matching
+
+        document = matching_document(study, matching, results=results)
+        console.print(render_matching(document), markup=False, highlight=False)
+    elif pilot:
         where = executor_named(executor, workers=workers, cpus=study.runner.cpus, gpus=study.runner.gpus)
         document = _pilot(study, results, where, pilot_blocks, console)
     else:

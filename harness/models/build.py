@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
+from harness.models.alignment import aligned, parts
 from harness.models.dcgan import DcganDiscriminator, DcganGenerator
-from harness.models.matching import initialise, seeded_build, spectrally_normalise
+from harness.models.matching import initialise, spectrally_normalise, stream_names
+from harness.models.named_draws import build_with_named_draws
 from harness.models.unet import UNetGenerator
 from harness.models.zi2zi import Zi2ziDiscriminator
 from harness.plugins import call
+from harness.randomness import seed_for
 from harness.study.settings import (
+    CustomNetworkSettings,
     DcganDiscriminatorSettings,
     DcganGeneratorSettings,
     TrialSettings,
@@ -37,52 +42,89 @@ def _generator(s: TrialSettings, styles: int) -> nn.Module:
     g = s.generator
     if isinstance(g, UNetSettings):
         return UNetGenerator(g, image_size=s.data.image_size, channels=s.data.channels, styles=styles)
-    if isinstance(g, DcganGeneratorSettings):
-        return DcganGenerator(g, image_size=s.data.image_size, channels=s.data.channels)
-    return call(g.kind, nn.Module, image_size=s.data.image_size, channels=s.data.channels, styles=styles, **g.options)
+    assert isinstance(g, DcganGeneratorSettings)
+    return DcganGenerator(g, image_size=s.data.image_size, channels=s.data.channels)
 
 
 def _discriminator(s: TrialSettings, styles: int) -> nn.Module:
     d = s.discriminator
     if isinstance(d, Zi2ziDiscriminatorSettings):
         return Zi2ziDiscriminator(d, image_size=s.data.image_size, channels=s.data.channels, styles=styles)
-    if isinstance(d, DcganDiscriminatorSettings):
-        return DcganDiscriminator(d, image_size=s.data.image_size, channels=s.data.channels)
-    return call(d.kind, nn.Module, image_size=s.data.image_size, channels=s.data.channels, styles=styles, **d.options)
+    assert isinstance(d, DcganDiscriminatorSettings)
+    return DcganDiscriminator(d, image_size=s.data.image_size, channels=s.data.channels)
 
 
-def build_network(net: str, settings: TrialSettings, *, styles: int, block: str) -> nn.Module:
+def own_networks(settings: TrialSettings) -> frozenset[str]:
+    """Return which of `generator` and `discriminator` are a user's own."""
+    nets = ("generator", "discriminator")
+    return frozenset(net for net in nets if isinstance(getattr(settings, net), CustomNetworkSettings))
+
+
+def build_network(
+    net: str, settings: TrialSettings, *, styles: int, block: str, baseline: nn.Module | None = None
+) -> nn.Module:
     """Build the `generator` or the `discriminator` of a trial with the initial weights of the block.
+
+    Args:
+        net: Which.
+        settings: The arm's.
+        styles: Number of styles in the data.
+        block: The block's key.
+        baseline: The baseline's network; one of a user's own gets the streams of those parts of it that it has too.
 
     Raises:
         ValueError: The settings do not fit together, said with the shapes.
+        HarnessError: A user's own function cannot build it.
     """
-    build = _generator if net == "generator" else _discriminator
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seeded_build(block, net))
-        network = build(settings, styles)
-    initialise(network, getattr(settings, net).init, net=net, block=block)
+    group = getattr(settings, net)
+    if isinstance(group, CustomNetworkSettings):
+        network = _own(net, settings, styles=styles, block=block, baseline=baseline)
+    else:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed_for(block, f"build/{net}"))
+            network = (_generator if net == "generator" else _discriminator)(settings, styles)
+        initialise(network, group.init, stream_names(net), block=block)
     if net == "discriminator":
-        which = getattr(settings.discriminator, "spectral_norm", "none")
+        which = getattr(group, "spectral_norm", "none")
         spectrally_normalise(network, which, net=net, block=block)
         _check_penalty(network, settings.training.loss.kind)
     return network
 
 
-def build_pair(settings: TrialSettings, *, styles: int, block: str) -> NetworkPair:
+def _own(net: str, settings: TrialSettings, *, styles: int, block: str, baseline: nn.Module | None) -> nn.Module:
+    group: CustomNetworkSettings = getattr(settings, net)
+    size = {"image_size": settings.data.image_size, "channels": settings.data.channels, "styles": styles}
+
+    def names(network: nn.Module) -> Callable[[str], str]:
+        return stream_names(net, None if baseline is None else aligned(parts(network), parts(baseline)))
+
+    def build() -> nn.Module:
+        return call(group.kind, nn.Module, **size, **group.options)
+
+    network = build_with_named_draws(build, names, net=net, block=block)
+    initialise(network, group.init, names(network), block=block)
+    return network
+
+
+def build_pair(settings: TrialSettings, *, styles: int, block: str, baseline: NetworkPair | None = None) -> NetworkPair:
     """Build both networks of a trial with the initial weights of the block.
 
     Args:
         settings: The arm's.
         styles: Number of styles in the data.
         block: The block's key; arms of one block share every parameter of equal name and shape, bit for bit.
+        baseline: The baseline's, built before: networks of a user's own share with it what they have in common.
 
     Raises:
         ValueError: The settings do not fit together, said with the shapes.
+        HarnessError: A user's own function cannot build its network.
     """
-    return NetworkPair(
-        *(build_network(net, settings, styles=styles, block=block) for net in ("generator", "discriminator"))
-    )
+
+    def built(net: str) -> nn.Module:
+        theirs = None if baseline is None else baseline.networks()[net]
+        return build_network(net, settings, styles=styles, block=block, baseline=theirs)
+
+    return NetworkPair(built("generator"), built("discriminator"))
 
 
 def _check_penalty(discriminator: nn.Module, loss: str) -> None:

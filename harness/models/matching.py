@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from harness.randomness import seed_for, stream
-from harness.study.settings import Init
+from harness.models.alignment import aligned, named_weights, parts
+from harness.randomness import stream
+from harness.study.settings import OwnInit
 
 WARM_UP = 15
 """Power iterations before the first step, as many as torch's parametrisation makes (pytorch/pytorch#59564)."""
@@ -107,41 +108,43 @@ def spectrally_normalise(network: nn.Module, which: str, *, net: str, block: str
 
 
 @torch.no_grad()
-def initialise(network: nn.Module, scheme: Init, *, net: str, block: str) -> None:
-    """Fill every parameter of known layers from the stream ``init/<net>.<name>`` of the block.
+def initialise(network: nn.Module, scheme: OwnInit, name_of: Callable[[str], str], *, block: str) -> None:
+    """Fill every parameter of known layers from the stream ``init/<its name>`` of the block.
 
     Args:
-        network: Built, before any parametrisation.
+        network: Built; a parametrisation's original is filled as the weight that it stands for.
         scheme: `normal` is DCGAN's and zi2zi's (convolutions and linear layers N(0, 0.02), norms N(1, 0.02), biases 0);
-            `kaiming` is He's normal for the same layers (He 2015, arXiv:1502.01852); `default` is torch's.
-        net: `generator` or `discriminator`.
+            `kaiming` is He's normal for the same layers (He 2015, arXiv:1502.01852); `default` is torch's; `own` leaves
+            everything as it was built.
+        name_of: Names the stream of a parameter, by its own name.
         block: The block's key.
     """
-    for path, layer in network.named_modules():
-        for name, parameter in layer.named_parameters(recurse=False):
-            draw = stream(block, f"init/{net}.{path}.{name}")
-            value = torch.empty(parameter.shape)
-            if isinstance(layer, nn.Embedding):
-                value.normal_(generator=draw)
-            elif isinstance(layer, (*CONVS, nn.Linear)):
-                _fill(value, scheme, layer, name, draw)
-            elif name == "weight" and scheme == "normal" and isinstance(layer, nn.BatchNorm2d):
-                value.normal_(1.0, 0.02, generator=draw)
-            elif isinstance(layer, (nn.BatchNorm2d, nn.GroupNorm, nn.InstanceNorm2d, nn.LayerNorm)):
-                value.fill_(1.0 if name == "weight" else 0.0)
-            else:
-                continue
-            parameter.copy_(value)
+    if scheme == "own":
+        return
+    learnt = [part for part in parts(network) if part.learnt]
+    fans = {part.layer: part.tensor[0].numel() for part in learnt if part.leaf == "weight" and part.tensor.ndim > 1}
+    for part in learnt:
+        draw = stream(block, f"init/{name_of(part.name)}")
+        value = torch.empty(part.tensor.shape)
+        if isinstance(part.layer, nn.Embedding):
+            value.normal_(generator=draw)
+        elif isinstance(part.layer, (*CONVS, nn.Linear)):
+            _fill(value, scheme, part.leaf, fans[part.layer], draw)
+        elif part.leaf == "weight" and scheme == "normal" and isinstance(part.layer, nn.BatchNorm2d):
+            value.normal_(1.0, 0.02, generator=draw)
+        elif isinstance(part.layer, (nn.BatchNorm2d, nn.GroupNorm, nn.InstanceNorm2d, nn.LayerNorm)):
+            value.fill_(1.0 if part.leaf == "weight" else 0.0)
+        else:
+            continue
+        part.tensor.copy_(value)
 
 
-def _fill(value: Tensor, scheme: Init, layer: nn.Module, name: str, draw: torch.Generator) -> None:
+def _fill(value: Tensor, scheme: OwnInit, leaf: str, fan_in: int, draw: torch.Generator) -> None:
     """Fill the weight or bias of a convolution or linear layer."""
-    weight: Tensor = layer.weight  # type: ignore[assignment]
-    fan_in = weight[0].numel()
     if scheme == "default":
         bound = 1 / math.sqrt(fan_in)
         value.uniform_(-bound, bound, generator=draw)
-    elif name == "bias":
+    elif leaf == "bias":
         value.zero_()
     elif scheme == "normal":
         value.normal_(0.0, 0.02, generator=draw)
@@ -149,25 +152,64 @@ def _fill(value: Tensor, scheme: Init, layer: nn.Module, name: str, draw: torch.
         nn.init.kaiming_normal_(value, nonlinearity="relu", generator=draw)
 
 
-def named_weights(network: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """Yield every parameter under its canonical name, whether or not a parametrisation stands before it."""
-    for name, parameter in network.named_parameters():
-        yield name.replace("parametrizations.", "").replace(".original", ""), parameter
+def stream_names(net: str, counterparts: Mapping[str, str] | None = None) -> Callable[[str], str]:
+    """Return what names the streams of a network's parts.
+
+    Args:
+        net: `generator` or `discriminator`.
+        counterparts: Of each part that the baseline has too, the name it has there; None names all after themselves.
+
+    Returns:
+        From a part's name to that of its stream; what the baseline has not is never named as something that it has.
+    """
+
+    def name_of(part: str) -> str:
+        if counterparts is None:
+            return f"{net}.{part}"
+        return f"{net}.{counterparts[part]}" if part in counterparts else f"{net}+{part}"
+
+    return name_of
 
 
-def matched_fraction(arm: dict[str, nn.Module], baseline: dict[str, nn.Module]) -> float:
-    """Return the share of the arm's numbers that are bit-equal to the baseline's parameter of the same name."""
-    shared = {f"{net}.{name}": p for net, network in baseline.items() for name, p in named_weights(network)}
-    equal = total = 0
+class Match(NamedTuple):
+    """One parameter of an arm, and what it shares with the baseline."""
+
+    net: str
+    name: str
+    shape: tuple[int, ...]
+    numbers: int
+    counterpart: str | None
+    """The baseline's parameter in its place, whose stream it gets."""
+    equal: bool
+    """Both are bit-equal."""
+
+
+def matches(
+    arm: Mapping[str, nn.Module], baseline: Mapping[str, nn.Module], *, own: Collection[str] = ()
+) -> list[Match]:
+    """Return each parameter of an arm beside the baseline's.
+
+    Args:
+        arm: Both networks, by name.
+        baseline: The same of the baseline.
+        own: Which of them are a user's own, whose parts have their counterparts by alignment, not by name.
+    """
+    found = []
     for net, network in arm.items():
-        for name, parameter in named_weights(network):
-            total += parameter.numel()
-            other = shared.get(f"{net}.{name}")
-            if other is not None and other.shape == parameter.shape and torch.equal(other, parameter):
-                equal += parameter.numel()
-    return equal / total if total else 1.0
+        weights, theirs = dict(named_weights(network)), dict(named_weights(baseline[net]))
+        pairs = aligned(parts(network), parts(baseline[net])) if net in own else {name: name for name in weights}
+        for name, parameter in weights.items():
+            other = theirs.get(pairs.get(name, ""))
+            if other is None or other.shape != parameter.shape:
+                found.append(Match(net, name, tuple(parameter.shape), parameter.numel(), None, equal=False))
+                continue
+            equal = torch.equal(other, parameter)
+            found.append(Match(net, name, tuple(parameter.shape), parameter.numel(), pairs[name], equal))
+    return found
 
 
-def seeded_build(block: str, net: str) -> int:
-    """Return the seed under which a network is built, so that users' layers with draws of their own match too."""
-    return seed_for(block, f"build/{net}")
+def matched_fraction(found: Iterable[Match], net: str | None = None) -> float:
+    """Return the share of an arm's numbers, or of one of its networks', that are bit-equal to the baseline's."""
+    of_net = [match for match in found if net in (None, match.net)]
+    total = sum(match.numbers for match in of_net)
+    return sum(match.numbers for match in of_net if match.equal) / total if total else 1.0

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.data import Dataset
-from harness.models import NetworkPair
+from harness.models import Match, NetworkPair, matched_fraction
 from harness.models.cost import NetworkCost
 from harness.preflight.small_networks import Shape
 from harness.preflight.step_timing import StepTiming
@@ -25,7 +25,7 @@ class ArmFindings:
     data: Dataset
     pair: NetworkPair | None = None
     size: NetworkCost | None = None
-    matched: float | None = None
+    matches: Sequence[Match] | None = None
     invalid: str | None = None
     no_op: str | None = None
     same_class: str | None = None
@@ -58,11 +58,17 @@ def plan_of(study: Study, findings: ArmFindings) -> ArmPlan:
         levels=findings.arm.levels,
         proof=strongest,
         reason="; ".join([*sentences, *findings.notes]) or None,
-        matched_fraction=findings.matched,
+        matched_fraction=_matched(findings),
+        matched_fraction_g=_matched(findings, "generator"),
+        matched_fraction_d=_matched(findings, "discriminator"),
         seconds_per_step=None if findings.pace is None else findings.pace.seconds,
         trial_seconds=findings.trial_seconds,
         **size,
     )
+
+
+def _matched(findings: ArmFindings, net: str | None = None) -> float | None:
+    return None if findings.matches is None else matched_fraction(findings.matches, net)
 
 
 _SIZES = tuple(field.name for field in dataclasses.fields(NetworkCost))

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from harness.data import Split
 from harness.models import Conditions, GaussianBlur, MatchedDropout, NetworkPair, build_pair, place
+from harness.models.alignment import named_weights
 from harness.models.contract import Generated, Judgement
 from harness.models.cost import words_for_shapes
-from harness.models.matching import named_weights
 from harness.preflight.settings_read import watched
 from harness.preflight.small_networks import Shape
 from harness.randomness import stream

@@ -7,7 +7,7 @@ import copy
 import torch
 from torch import Tensor
 
-from harness.models import Conditions, NetworkPair
+from harness.models import Conditions, NetworkPair, own_networks
 from harness.models.contract import generated_problems, judged_problems, range_problems
 from harness.models.cost import NetworkCost, words_for_shapes
 from harness.plugins import in_words, place_of
@@ -18,11 +18,6 @@ from harness.study.settings import TrialSettings
 
 TRIED_MACS, TRIED_PARAMETERS = 100_000_000, 10_000_000
 """Multiply-adds per image and parameters beyond which networks that cannot be made smaller are not compared."""
-
-
-def own_networks(settings: TrialSettings) -> bool:
-    """Return whether either network is a user's own."""
-    return bool(own_parts(settings) & {"generator", "discriminator"})
 
 
 def too_large_to_try(settings: TrialSettings, size: NetworkCost) -> str | None:

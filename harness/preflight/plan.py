@@ -163,11 +163,20 @@ def _of_others(share: float | None) -> str:
     return "-" if share is None else number(share, 2)
 
 
-HEAD = ("arm", "proof", "parameters of G", "of D", "multiply-adds of G", "of D", "activations", "matched at step 0")
+HEAD = (
+    "arm",
+    "proof",
+    "parameters of G",
+    "of D",
+    "multiply-adds of G",
+    "of D",
+    "activations",
+    "matched at step 0: G",
+    "D",
+)
 
 
 def _row(arm: Mapping[str, Any]) -> tuple[str, ...]:
-    fraction = arm["matched_fraction"]
     return (
         arm["arm"],
         arm["proof"] or "-",
@@ -176,8 +185,12 @@ def _row(arm: Mapping[str, Any]) -> tuple[str, ...]:
         _count(arm["macs_g"]),
         _count(arm["macs_d"]),
         "-" if arm["activation_bytes"] is None else f"{arm['activation_bytes'] / 1024:,.0f} KiB",
-        "-" if fraction is None else f"{fraction:.2%}",
+        *(_share(arm[f"matched_fraction_{net}"]) for net in "gd"),
     )
+
+
+def _share(fraction: float | None) -> str:
+    return "-" if fraction is None else f"{fraction:.2%}"
 
 
 def _count(number: int | None) -> str:

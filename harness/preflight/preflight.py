@@ -16,7 +16,7 @@ from harness.data import Dataset, load
 from harness.errors import HarnessError
 from harness.metrics.ladder import Rung
 from harness.metrics.sensitivity import ladder
-from harness.models import matched_fraction
+from harness.models import matches, own_networks
 from harness.models.cost import NetworkCost
 from harness.plugins import in_words
 from harness.preflight.arm_findings import ArmFindings, plan_of, trained
@@ -26,8 +26,9 @@ from harness.preflight.facts.fact import Fact, Inspected
 from harness.preflight.facts.topics import facts
 from harness.preflight.function_class import same_function_class
 from harness.preflight.function_probe import course, probe_inputs
+from harness.preflight.matching import little_matched
 from harness.preflight.no_op import Likeness, ProbedArm, likeness
-from harness.preflight.own_networks import breach, own_networks, too_large_to_try
+from harness.preflight.own_networks import breach, too_large_to_try
 from harness.preflight.settings_read import changed_settings, own_parts
 from harness.preflight.small_networks import Networks, Shape, shrinking, shrunk
 from harness.results.schema import ArmPlan
@@ -155,7 +156,7 @@ def _inspect(study: Study, arms: Sequence[ArmFindings]) -> None:
     for findings in arms:
         s = findings.arm.settings
         try:
-            pair = networks.pair(s, findings.shape, findings.arm.streams(0))
+            pair = networks.pair(s, findings.shape, findings.arm.streams(0), baseline.pair)
             if own_networks(s):
                 findings.invalid, findings.notes = breach(pair, s, findings.shape)
                 if findings.invalid is not None:
@@ -166,7 +167,9 @@ def _inspect(study: Study, arms: Sequence[ArmFindings]) -> None:
             continue
         findings.pair = pair
         if baseline.pair is not None:
-            findings.matched = matched_fraction(pair.networks(), baseline.pair.networks())
+            findings.matches = matches(pair.networks(), baseline.pair.networks(), own=own_networks(s))
+            if findings.arm.control != "a/a":
+                findings.notes += little_matched(findings.matches)
         if baseline.size is not None:
             findings.confounded = _confounding(findings.size, baseline.size, study.confounded_above)
 

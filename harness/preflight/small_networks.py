@@ -35,20 +35,32 @@ class Networks:
         self._built: dict[tuple[str, ...], nn.Module] = {}
         self._work_done: dict[tuple[int, tuple[tuple[int, ...], ...]], Work] = {}
 
-    def pair(self, settings: TrialSettings, shape: Shape, streams: str) -> NetworkPair:
+    def pair(
+        self, settings: TrialSettings, shape: Shape, streams: str, baseline: NetworkPair | None = None
+    ) -> NetworkPair:
         """Return both networks of an arm with the initial weights of a block.
+
+        Args:
+            settings: The arm's.
+            shape: Of the data.
+            streams: Key of the block's streams.
+            baseline: The baseline's networks, once they are built; the same ones at every call.
 
         Raises:
             ValueError: The settings do not fit together.
         """
-        return NetworkPair(*(self._network(net, settings, shape, streams) for net in ("generator", "discriminator")))
+        theirs = {} if baseline is None else baseline.networks()
+        nets = ("generator", "discriminator")
+        return NetworkPair(*(self._network(net, settings, shape, streams, theirs.get(net)) for net in nets))
 
-    def _network(self, net: str, settings: TrialSettings, shape: Shape, streams: str) -> nn.Module:
+    def _network(
+        self, net: str, settings: TrialSettings, shape: Shape, streams: str, baseline: nn.Module | None
+    ) -> nn.Module:
         group = cast("Settings", getattr(settings, net)).model_dump_json()
         data = (str(settings.data.image_size), str(settings.data.channels), str(shape.styles))
         key = (net, group, *data, streams, settings.training.loss.kind)
         if key not in self._built:
-            self._built[key] = build_network(net, settings, styles=shape.styles, block=streams)
+            self._built[key] = build_network(net, settings, styles=shape.styles, block=streams, baseline=baseline)
         return self._built[key]
 
     def cost(self, pair: NetworkPair, settings: TrialSettings, shape: Shape) -> NetworkCost:

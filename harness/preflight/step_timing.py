@@ -16,10 +16,9 @@ from torch.nn import functional as F
 from harness.data import Dataset
 from harness.metrics import Evaluation, measure, to_unit_range
 from harness.metrics.catalogue import metric_named
-from harness.models import Conditions, NetworkPair, place
+from harness.models import Conditions, NetworkPair, own_networks, place
 from harness.models.cost import NetworkCost
 from harness.plugins import in_words
-from harness.preflight.own_networks import own_networks
 from harness.study.study import MeasureSettings
 from harness.trial.training import Trainer, train
 

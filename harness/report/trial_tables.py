@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from harness.metrics.catalogue import metric_named
 from harness.report.table import NONE, Column, Table, count, joined, large, share, short, spread, table, times, two
+from harness.results.schema import MATCHED_LITTLE
 from harness.statistics.number_format import duration
 from harness.study.design import short_names
 from harness.verdicts.judge import ArmSummary, StudyVerdicts
@@ -49,7 +50,7 @@ def arm_table(findings: StudyVerdicts) -> Table | None:
         Column("multiply-adds G / D", lambda row: two(*map(large, row.of_both("macs"))), optional=True),
         Column("time per step", lambda row: _time(_median(row.trials, "seconds_per_step")), optional=True),
         Column("memory", lambda row: large(_median(row.trials, "peak_bytes"), "B"), optional=True),
-        Column("matched", lambda row: share(row.size("matched_fraction")), optional=True),
+        Column("matched G / D", _matched, optional=True),
         Column("proved before training", lambda row: _proof(row.arm), words=True, optional=True),
     )
     return table(
@@ -58,10 +59,18 @@ def arm_table(findings: StudyVerdicts) -> Table | None:
         f"Controls come last. {primary.name} ({primary.unit}, {primary.better} is better) at step {study.horizon}: "
         "mean ± standard deviation over blocks. G is the generator, D the discriminator; multiply-adds of one "
         "image's forward pass; time of a training step and peak memory: medians. Matched: share of initial "
-        "parameters bit-equal to the baseline's.",
+        f"parameters bit-equal to the baseline's; little (!) is less than {MATCHED_LITTLE:.0%}, and pairs gain less.",
         columns,
         (_ArmTrials(arm, trials[trials["arm"] == arm.name]) for arm in findings.arms),
     )
+
+
+def _matched(row: _ArmTrials) -> str:
+    """Return the shares of both networks, marked where little is matched; older rows know only that of both."""
+    shares = row.of_both("matched_fraction")
+    if shares == (None, None):
+        return share(row.size("matched_fraction"))
+    return two(*(f"{share(s)} (!)" if s is not None and s < MATCHED_LITTLE else share(s) for s in shares))
 
 
 def _level(axis: str, name: str) -> Column[_ArmTrials]:

@@ -54,6 +54,8 @@ TRIAL_COLUMNS = (
     Column(
         "matched_fraction", "double", "share of initial parameters bit-equal to the baseline's of the block", "0 to 1"
     ),
+    Column("matched_fraction_g", "double", "the same of the generator alone", "0 to 1"),
+    Column("matched_fraction_d", "double", "the same of the discriminator alone", "0 to 1"),
     Column("seconds_per_step", "double", "median time of a training step, without evaluation", "s", timing=True),
     Column("wall_seconds", "double", "time from the trial's start to its row", "s", timing=True),
     Column("peak_bytes", "int64", "largest resident memory of the process during the trial", "bytes", timing=True),
@@ -82,6 +84,9 @@ MEASUREMENT_COLUMNS = (
 """The key, then the fields of a metric's value."""
 
 
+MATCHED_LITTLE = 0.5
+"""Share of a network's initial parameters that are the baseline's, below which plans and reports say so."""
+
 PROOFS = ("no-op", "same-function-class", "confounded", "invalid", "too-costly")
 """What preflight can find of an arm against the baseline."""
 
@@ -101,6 +106,9 @@ class ArmPlan:
     macs_d: int | None
     activation_bytes: int | None
     matched_fraction: float | None
+    """Share of initial parameters bit-equal to the baseline's."""
+    matched_fraction_g: float | None = None
+    matched_fraction_d: float | None = None
     seconds_per_step: float | None = None
     """Of training, timed on this machine; None where nothing was timed."""
     trial_seconds: float | None = None

@@ -156,6 +156,7 @@ DataSettings = Annotated[
 Norm = Literal["batch", "instance", "layer", "none"]
 Activation = Literal["leaky_relu", "relu"]
 Init = Literal["normal", "kaiming", "default"]
+OwnInit = Literal["own", "normal", "kaiming", "default"]
 
 
 class InnermostSettings(Settings):
@@ -228,8 +229,9 @@ class CustomNetworkSettings(Settings):
     """Passed to the function as keyword arguments; each can be an axis, such as `generator.options.width`."""
     latent: Count | None = None
     """Numbers in the latent that your generator draws from; none unless given."""
-    init: Init = "default"
-    """Initial weights of layers that the harness knows: torch's own, N(0, 0.02), or He's normal (arXiv:1502.01852)."""
+    init: OwnInit = "own"
+    """Initial weights: those that your function gives (`own`), drawn from named streams; or, of layers that the harness
+    knows, torch's own (`default`), N(0, 0.02), or He's normal (arXiv:1502.01852)."""
 
 
 GeneratorSettings = Annotated[

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.models import Conditions
-from harness.models.matching import named_weights
+from harness.models.alignment import named_weights
 
 JUDGED = 64
 """Images of each kind that the discriminator judges for its signals."""

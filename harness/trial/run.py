@@ -22,7 +22,7 @@ from harness.data import Dataset, load, to_range
 from harness.errors import HarnessError
 from harness.metrics import Evaluation, measure, to_unit_range
 from harness.metrics.evaluation import TrainedNetworks
-from harness.models import Conditions, NetworkPair, build_pair, matched_fraction, place
+from harness.models import Conditions, NetworkPair, build_pair, matched_fraction, matches, own_networks, place
 from harness.models.cost import cost
 from harness.provenance import code_version, package_versions
 from harness.randomness import stream
@@ -90,8 +90,7 @@ def run_trial(
     s = task.settings
     data = load(s.data, cache)
     items = measured_items(data, task.measure, s.latent)
-    pair = build_pair(s, styles=len(data.styles), block=task.streams)
-    fraction = _matched(task, pair, len(data.styles))
+    pair, matched = _matched_pair(task, len(data.styles))
     if task.control == "one-ulp":
         _move_one_ulp(pair)
     size = cost(pair, items.conditions.map(lambda x: x[:1]))
@@ -121,7 +120,7 @@ def run_trial(
         "parameters_d": size.parameters_d,
         "macs_g": size.macs_g,
         "macs_d": size.macs_d,
-        "matched_fraction": fraction,
+        **matched,
         "seconds_per_step": statistics.median(course.step_seconds) if course.step_seconds else None,
         "wall_seconds": time.perf_counter() - clock,
         "peak_bytes": peak.bytes(),
@@ -316,11 +315,20 @@ def evaluation_of(
     )
 
 
-def _matched(task: TrialTask, pair: NetworkPair, styles: int) -> float:
-    if task.settings == task.baseline and task.control != "a/a":
-        return 1.0
+def _matched_pair(task: TrialTask, styles: int) -> tuple[NetworkPair, dict[str, float]]:
+    """Return the trial's networks, and the shares of their parameters that are bit-equal to the baseline's."""
+    s = task.settings
+    if s == task.baseline and task.control != "a/a":
+        pair = build_pair(s, styles=styles, block=task.streams)
+        return pair, {"matched_fraction": 1.0, "matched_fraction_g": 1.0, "matched_fraction_d": 1.0}
     baseline = build_pair(task.baseline, styles=styles, block=task.baseline_streams)
-    return matched_fraction(pair.networks(), baseline.networks())
+    pair = build_pair(s, styles=styles, block=task.streams, baseline=baseline)
+    found = matches(pair.networks(), baseline.networks(), own=own_networks(s))
+    return pair, {
+        "matched_fraction": matched_fraction(found),
+        "matched_fraction_g": matched_fraction(found, "generator"),
+        "matched_fraction_d": matched_fraction(found, "discriminator"),
+    }
 
 
 @torch.no_grad()

@@ -12,8 +12,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.models import MatchedDropout, build_pair, matched_fraction
-from harness.models.matching import named_weights
+from harness.models import MatchedDropout, NetworkPair, build_pair, matched_fraction, matches
+from harness.models.alignment import named_weights
 from harness.study.settings import TrialSettings
 from harness.study.study import MeasureSettings
 from harness.trial.run import generate, measured_items
@@ -92,10 +92,16 @@ def test_the_matched_fraction_counts_equal_numbers() -> None:
     base = build_pair(factory.settings(), styles=3, block="0")
     other = build_pair(factory.settings(discriminator={"final_conv": {"kernel_size": 3}}), styles=3, block="0")
     total = sum(p.numel() for net in other.networks().values() for p in net.parameters())
-    assert matched_fraction(base.networks(), base.networks()) == 1.0
-    assert matched_fraction(other.networks(), base.networks()) == pytest.approx(1 - 32 * 9 / total, abs=1e-12)
     elsewhere = build_pair(factory.settings(), styles=3, block="1")
-    assert matched_fraction(elsewhere.networks(), base.networks()) < 0.05
+
+    def share(pair: NetworkPair, net: str | None = None) -> float:
+        return matched_fraction(matches(pair.networks(), base.networks()), net)
+
+    assert share(base) == 1.0
+    assert share(other) == pytest.approx(1 - 32 * 9 / total, abs=1e-12)
+    assert share(other, "generator") == 1.0
+    assert share(other, "discriminator") < share(other)
+    assert share(elsewhere) < 0.05
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -201,3 +202,39 @@ def test_a_network_with_weights_of_five_dimensions_is_timed_and_trained(tmp_path
         training={"steps": 5, "batch_size": 4},
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def spectral(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the file of a study with an arm whose author's weights get lost."""
+    file = tmp_path_factory.mktemp("study") / "study.yaml"
+    data = {
+        **OWN,
+        "discriminator": {"kind": "own_gans:patchgan", "options": {"layers": 2}},
+        "axes": {"discriminator.options.spectral": ["none", "legacy", "parametrized"]},
+    }
+    file.write_text(yaml.safe_dump(data), encoding="utf-8")
+    return file
+
+
+def test_a_plan_says_where_little_is_matched_of_one_network(spectral: Path, cache: Path) -> None:
+    from harness.study.reading import read_study
+
+    found = {plan.arm: plan for plan in planned(read_study(spectral), cache).arms}
+    legacy, lost = found["spectral=legacy"], found["spectral=parametrized"]
+    assert (legacy.matched_fraction_d or 0) > 0.92
+    assert lost.matched_fraction_g == 1.0
+    assert (lost.matched_fraction_d or 0) < 0.01
+    assert "initial numbers" not in (legacy.reason or "")
+    assert "of the discriminator's initial numbers are the baseline's" in (lost.reason or "")
+    assert "does not reach weights behind a parametrisation" in (lost.reason or "")
+
+
+def test_the_matching_of_an_arm_is_listed_parameter_by_parameter(spectral: Path, cache: Path) -> None:
+    done = tiny.call("plan", spectral, "--matching", "spectral=legacy", "--results", cache)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"discriminator\.model\.4\.weight +32x16x4x4 +discriminator\.model\.5\.weight +yes", done.stdout)
+    assert re.search(r"discriminator\.model\.2\.bias +16 +- +-", done.stdout)
+    unknown = tiny.call("plan", spectral, "--matching", "spectral=legcy", "--results", cache)
+    assert unknown.returncode == 2
+    assert "no arm 'spectral=legcy'; did you mean 'spectral=legacy'?" in unknown.stderr

@@ -10,7 +10,7 @@ from torch.nn.utils import parametrize
 
 from harness.data import Split
 from harness.models import MatchedDropout
-from harness.models.matching import named_weights
+from harness.models.alignment import named_weights
 from harness.preflight.facts.fact import Fact, Inspected
 from harness.trial.training import BatchOrder
 
