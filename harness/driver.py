@@ -16,6 +16,7 @@ from harness.errors import HarnessError, MissingExtraError, StoreError
 from harness.executors.base import Compute, Event, Executor, Finished, Lost, Place
 from harness.executors.in_process import InProcess
 from harness.metrics.catalogue import metric_named, missing_extra
+from harness.preflight.stage import Stage, stage
 from harness.provenance import OWN, code_version, environment, own_sources, package_versions, sources_digest
 from harness.results.schema import LOST, ArmPlan, TrialRows, is_trained
 from harness.results.store import Store
@@ -81,7 +82,7 @@ class LookDone:
     open_arms: tuple[str, ...]
 
 
-Happening = Event | Planned | Stored | Retried | SetAside | Removed | LookDone
+Happening = Event | Stage | Planned | Stored | Retried | SetAside | Removed | LookDone
 Watch = Callable[[Happening], None]
 
 
@@ -227,21 +228,22 @@ class Driver:
         """Load the data, prove what can be proved, write it down and return it."""
         from harness.data import load
         from harness.preflight.preflight import preflight
-        from harness.preflight.refusal import refuse_if_none_can_be_trained
+        from harness.preflight.refusal import refuse_if_nothing_can_be_compared
 
         for name in self.study.measure.metrics:
             if missing := missing_extra(metric_named(name)):
                 raise MissingExtraError(missing)
-        notes = [note for settings in _distinct_data(self.arms) for note in load(settings, self.cache).notes]
         plan = preflight(
             self.study,
             self.arms,
             cache=self.cache,
             workers=self.executor.workers or 1,
             alone=isinstance(self.executor, InProcess),
+            announce=self.watch,
         )
-        refuse_if_none_can_be_trained(self.study, plan.arms)
+        refuse_if_nothing_can_be_compared(self.study, plan.arms)
         self.plans = {found.arm: found for found in plan.arms}
+        notes = [note for settings in _distinct_data(self.arms) for note in load(settings, self.cache).notes]
         self._measure_references()
         document = {
             **plan.document(),
@@ -258,7 +260,9 @@ class Driver:
 
         if self.store.references() is None:
             baseline = self.arms[0]
-            found = references(baseline.settings, self.study.measure, streams=baseline.streams(0), cache=self.cache)
+            with stage("references", self.watch) as say:
+                found = references(baseline.settings, self.study.measure, streams=baseline.streams(0), cache=self.cache)
+                say("" if found is None else f"{found.metric} of networks that learned nothing is known")
             document = None if found is None else dataclasses.asdict(found)
             self.store.write_file("references.json", json.dumps(document, indent=1).encode())
 

@@ -1,17 +1,16 @@
-"""Where a command writes: people's text, one JSON document, and the exit codes."""
+"""What a command writes: people's text, and one JSON document."""
 
 from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from harness.verdicts.judge import StudyVerdicts
-
-DONE, NOT_ALL_COMPLETE, WRONG_INPUT, DEFECT = 0, 1, 2, 70
 
 
 def console_of(*, as_json: bool = False) -> Console:
@@ -23,9 +22,17 @@ def console_of(*, as_json: bool = False) -> Console:
     return Console(stderr=as_json, soft_wrap=True, width=None if stream.isatty() else 160)
 
 
-def print_json(document: object) -> None:
+def print_json(name: str, document: Mapping[str, Any]) -> None:
+    """Print a command's document, the name and version of its schema first."""
+    from harness.cli.documents import versioned
+
+    write_json({"schema": versioned(name), **document})
+
+
+def write_json(document: object) -> None:
     """Print one JSON document: null where there is no number, never NaN."""
     sys.stdout.write(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    sys.stdout.flush()
 
 
 def print_verdicts(findings: StudyVerdicts, console: Console) -> None:

@@ -7,23 +7,43 @@ from typing import Annotated
 import typer
 
 from harness.cli.options import Json
-from harness.cli.output import console_of, print_json
+from harness.cli.output import console_of, print_json, write_json
+from harness.errors import HarnessError, did_you_mean
 
 
-def doctor() -> None:
-    """What this machine has: devices, threads, precision, fonts, feature weights; what is missing and how to get it."""
+def doctor(
+    fix: Annotated[bool, typer.Option("--fix", help="Print only the commands that bring what is missing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """What this machine has, what is missing, and how to get it."""
+    import dataclasses
+
     from harness.terminal.doctor import examine
 
-    console = console_of()
-    for line in examine():
-        console.print(line, markup=False, highlight=False)
+    findings = list(examine())
+    console = console_of(as_json=as_json)
+    for finding in findings:
+        for line in finding.fix if fix else (str(finding),):
+            console.print(line, markup=False, highlight=False)
+    if as_json:
+        print_json("doctor", {"findings": [dataclasses.asdict(finding) for finding in findings]})
 
 
-def schema() -> None:
-    """JSON Schema of a study file, for editors."""
+def schema(
+    document: Annotated[
+        str, typer.Argument(metavar="DOCUMENT", help="study, or a document: run, plan, compare, error, event …")
+    ] = "study",
+) -> None:
+    """JSON Schema of a study file, or of what a command prints with --json."""
+    from harness.cli.documents import DOCUMENTS, json_schema
     from harness.study.study import Study
 
-    print_json(Study.model_json_schema())
+    if document == "study":
+        write_json(Study.model_json_schema())
+    elif document in DOCUMENTS:
+        write_json(json_schema(document))
+    else:
+        raise HarnessError(f"schema: no document '{document}'{did_you_mean(document, ('study', *DOCUMENTS))}")
 
 
 def explain(
@@ -46,13 +66,14 @@ def explain(
     if setting is None:
         listed = settings()
         console.print(f"{render_settings(listed)}\n\n{render_settings(WORDS)}", markup=False, highlight=False)
-        document: object = [{"setting": name, "meaning": meaning} for name, meaning in listed.items()]
+        found = [{"setting": name, "meaning": meaning} for name, meaning in listed.items()]
+        document: dict[str, object] = {"settings": found, "words": WORDS}
     elif setting in WORDS:
         console.print(f"{setting}\n  {WORDS[setting]}", markup=False, highlight=False)
-        document = [{"word": setting, "meaning": WORDS[setting]}]
+        document = {"settings": [], "words": {setting: WORDS[setting]}}
     else:
-        found = explain_setting(setting)
-        console.print(render_explanation(found), markup=False, highlight=False)
-        document = [dataclasses.asdict(one) for one in found]
+        explained = explain_setting(setting)
+        console.print(render_explanation(explained), markup=False, highlight=False)
+        document = {"settings": [dataclasses.asdict(one) for one in explained], "words": {}}
     if as_json:
-        print_json(document)
+        print_json("explain", document)

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from harness.cli.ending import DONE, NOT_ALL_COMPLETE, WRONG_INPUT
 from harness.cli.options import Json, Results, Settings, StudyFile, Workers
-from harness.cli.output import DONE, NOT_ALL_COMPLETE, console_of, print_json, print_verdicts
+from harness.cli.output import console_of, print_json, print_verdicts
 from harness.errors import HarnessError, did_you_mean
 from harness.executors.named import ExecutorName, executor_named
-from harness.terminal.interruption import exit_code_of, message_of
 
 if TYPE_CHECKING:
+    from harness.driver import Happening, Watch
     from harness.verdicts.judge import StudyVerdicts
 
 
@@ -34,40 +35,58 @@ def run(
         ),
     ] = None,
     as_json: Json = False,
+    as_events: Annotated[
+        bool, typer.Option("--events", help="A JSON object a line on standard output for each thing that happens.")
+    ] = False,
 ) -> None:
-    """Preflight, then every trial that has no row yet; verdicts; a report in the results folder."""
+    """Preflight, every trial without a row, verdicts, a report."""
+    if as_json and as_events:
+        raise HarnessError("--json, --events: both write to standard output; take one of them")
+    from harness.cli.events import Events
     from harness.driver import Driver
     from harness.report.write import document, refresh
     from harness.study.reading import assumptions, read_study
     from harness.terminal.progress import View
 
     study = read_study(study_file, settings or ())
-    console = console_of(as_json=as_json)
+    console = console_of(as_json=as_json or as_events)
     for note in assumptions(study):
         console.print(note, markup=False, highlight=False)
     where = executor_named(executor, workers=workers, cpus=study.runner.cpus, gpus=study.runner.gpus, address=address)
     with View(console) as view:
-        driver = Driver(study, results, executor=where, watch=view, shard=_shard(shard), retry=_statuses(retry or ()))
+        events = Events(study.study) if as_events else None
+        watch = view if events is None else _both(view, events)
+        driver = Driver(study, results, executor=where, watch=watch, shard=_shard(shard), retry=_statuses(retry or ()))
         try:
             findings = driver.run()
         except KeyboardInterrupt as stop:
-            view.__exit__(None, None, None)
-            console.print(f"{message_of(stop)}; {len(driver.store.done())} trials have their rows; run again to go on")
-            raise typer.Exit(exit_code_of(stop)) from None
+            stop.args = (f"{len(driver.store.done())} trials have their rows; run again to go on",)
+            raise
     paths = refresh(findings, driver.store)
     print_verdicts(findings, console)
     at = "" if driver.store.remote is None else f", and at {driver.store.remote.uri}"
     console.print(f"\nreport: {paths['html']}{at}", highlight=False)
+    if events is not None:
+        events.end(findings)
     if as_json:
-        print_json(document(findings))
-    raise typer.Exit(NOT_ALL_COMPLETE if _progress(findings)[1] else DONE)
+        print_json("run", {**document(findings), "files": {kind: str(path) for kind, path in paths.items()}})
+    raise typer.Exit(_exit_code(findings))
 
 
-def _progress(findings: StudyVerdicts) -> tuple[int, int]:
-    """Return how many trials have their rows, and how many of those are not complete."""
-    return findings.trials_done, sum(
-        count for arm in findings.arms for status, count in arm.statuses.items() if status != "complete"
-    )
+def _both(first: Watch, second: Watch) -> Watch:
+    def watch(happening: Happening) -> None:
+        first(happening)
+        second(happening)
+
+    return watch
+
+
+def _exit_code(findings: StudyVerdicts) -> int:
+    """Return 2 where no contrast could be judged, and 1 where a trial came to no complete row."""
+    if findings.contrasts and all(c.verdict.value == "invalid" for c in findings.contrasts):
+        return WRONG_INPUT
+    incomplete = sum(n for arm in findings.arms for status, n in arm.statuses.items() if status != "complete")
+    return NOT_ALL_COMPLETE if incomplete else DONE
 
 
 def _statuses(names: Sequence[str]) -> tuple[str, ...]:

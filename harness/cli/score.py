@@ -29,4 +29,4 @@ def score(
     document = score_folders(real, fake, metrics=names, size=size, seed=seed)
     console_of(as_json=as_json).print(render_score(document), markup=False, highlight=False)
     if as_json:
-        print_json(document)
+        print_json("score", document)

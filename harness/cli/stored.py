@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +10,8 @@ import typer
 
 from harness.cli.options import Json, Results, StudyOrFolder
 from harness.cli.output import console_of, print_json, print_verdicts
+from harness.errors import HarnessError
+from harness.report.write import Format
 
 if TYPE_CHECKING:
     from harness.results.store import Store
@@ -20,27 +23,39 @@ def report(
     out: Annotated[
         Path | None, typer.Option(help="Folder for the files; `report/` in the results unless given.")
     ] = None,
+    form: Annotated[
+        Format | None,
+        typer.Option("--format", help="Print the report in this form, and write no file."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """HTML, Markdown, LaTeX and JSON from what is stored."""
-    from harness.report.write import document, write
+    from harness.report.write import document, rendered, write
     from harness.verdicts.judge import judge_stored
 
     store, findings = judge_stored(store_of(study, results))
+    if form is not None:
+        if out is not None or as_json:
+            raise HarnessError("--format: prints to standard output; it takes neither --out nor --json")
+        sys.stdout.write(rendered(findings, form))
+        return
     console = console_of(as_json=as_json)
     paths = write(findings, store, out)
     for kind, path in paths.items():
         console.print(f"{kind}: {path}", highlight=False)
     if as_json:
-        print_json(document(findings))
+        print_json("report", {**document(findings), "files": {kind: str(path) for kind, path in paths.items()}})
 
 
-def status(study: StudyOrFolder, results: Results = "results") -> None:
+def status(study: StudyOrFolder, results: Results = "results", as_json: Json = False) -> None:
     """What is done, running and failed, and the verdict so far."""
+    from harness.report.write import document
     from harness.verdicts.judge import judge_stored
 
     _, findings = judge_stored(store_of(study, results))
-    print_verdicts(findings, console_of())
+    print_verdicts(findings, console_of(as_json=as_json))
+    if as_json:
+        print_json("status", document(findings))
 
 
 def dashboard(
@@ -50,13 +65,21 @@ def dashboard(
     allow_edits: Annotated[
         bool, typer.Option("--allow-edits", help="Let its pages change the mirror; results are never changed.")
     ] = False,
+    as_json: Json = False,
 ) -> None:
     """Open the Optuna dashboard on a study, on this machine only, to be read."""
     from harness.dashboard import serve
 
     store = store_of(study, results).fetched()
     url = store.frozen().study.runner.storage
-    serve(store.folder, port=port, url=url, edits=allow_edits, announce=console_of().print)
+    console = console_of(as_json=as_json)
+
+    def ready(address: str) -> None:
+        console.print(f"{address} ({'' if allow_edits else 'read-only; '}Ctrl-C stops it)")
+        if as_json:
+            print_json("dashboard", {"url": address, "read_only": not allow_edits})
+
+    serve(store.folder, port=port, url=url, edits=allow_edits, announce=console.print, ready=ready)
 
 
 def merge(
@@ -75,7 +98,7 @@ def merge(
     console.print(str(merged), markup=False, highlight=False)
     console.print(f"judge them: python -m harness report {into}", markup=False, highlight=False)
     if as_json:
-        print_json(dataclasses.asdict(merged))
+        print_json("merge", dataclasses.asdict(merged))
 
 
 def store_of(study: str, results: str) -> Store:

@@ -79,7 +79,7 @@ def compare(
     text = render(document, width=console.width if console.is_terminal else None)
     console.print(text, markup=False, highlight=False)
     if as_json:
-        print_json(document)
+        print_json("compare", document)
 
 
 def simulate(
@@ -96,4 +96,4 @@ def simulate(
     document = simulate_rule(looks=parse_looks(looks) or (), contrasts=contrasts, repeats=repeats)
     console_of(as_json=as_json).print(render_simulation(document), markup=False, highlight=False)
     if as_json:
-        print_json(document)
+        print_json("simulate", document)

@@ -29,6 +29,7 @@ def serve(
     url: str | None = None,
     edits: bool = False,
     announce: Callable[[str], object] = lambda _: None,
+    ready: Callable[[str], object] = lambda _: None,
 ) -> None:
     """Open the Optuna dashboard on a study until it is interrupted; the mirror is kept in step with the rows.
 
@@ -37,7 +38,8 @@ def serve(
         port: On 127.0.0.1; 0 takes a free one.
         url: The mirror's storage where it is not the journal.
         edits: Let the dashboard's pages change the mirror.
-        announce: Told one line with the address, and one where the mirror cannot be kept in step.
+        announce: Called with a line where the mirror cannot be kept in step.
+        ready: Called with the address once it answers.
 
     Raises:
         MissingExtraError: optuna-dashboard or its server is not installed.
@@ -45,7 +47,7 @@ def serve(
         HarnessError: The port is none, or taken.
     """
     with opened(study_folder, port, url=url, edits=edits, announce=announce) as server:
-        announce(f"{address(server)}/dashboard/ ({'' if edits else 'read-only; '}Ctrl-C stops it)")
+        ready(f"{address(server)}/dashboard/")
         try:
             server.serve()
         except KeyboardInterrupt:

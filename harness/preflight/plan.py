@@ -41,10 +41,10 @@ def plan_document(study: Study, *, results: str | Path, workers: int, build: boo
     store = Store.at(results, study.results_name).fetched()
     if build:
         from harness.preflight.preflight import preflight
-        from harness.preflight.refusal import refuse_if_none_can_be_trained
+        from harness.preflight.refusal import refuse_if_nothing_can_be_compared
 
         planned = preflight(study, every, cache=store.folder.parent / ".cache", workers=workers)
-        refuse_if_none_can_be_trained(study, planned.arms)
+        refuse_if_nothing_can_be_compared(study, planned.arms)
         document = planned.document()
         plans = {plan.arm: plan for plan in planned.arms}
     else:

@@ -20,6 +20,7 @@ from harness.models import matches, own_networks
 from harness.models.cost import NetworkCost
 from harness.plugins import in_words
 from harness.preflight.arm_findings import ArmFindings, plan_of, trained
+from harness.preflight.busy_cores import busy_cores
 from harness.preflight.busy_processes import BusyProcesses
 from harness.preflight.duration import estimate, first_blocks
 from harness.preflight.facts.fact import Fact, Inspected
@@ -31,6 +32,8 @@ from harness.preflight.no_op import Likeness, ProbedArm, likeness
 from harness.preflight.own_networks import breach, too_large_to_try
 from harness.preflight.settings_read import changed_settings, own_parts
 from harness.preflight.small_networks import Networks, Shape, shrinking, shrunk
+from harness.preflight.stage import Announce, stage
+from harness.preflight.stage_findings import arms_found, data_found, pace_found, proofs_found
 from harness.results.schema import ArmPlan
 from harness.study.design import Arm, own_code
 from harness.study.study import Study
@@ -72,6 +75,7 @@ def preflight(
     alone: bool = False,
     measure_speed: bool = True,
     device: str = "cpu",
+    announce: Announce = lambda _: None,
 ) -> Preflight:
     """Build every arm, compare it with the baseline, and work out what the study costs.
 
@@ -86,25 +90,42 @@ def preflight(
         measure_speed: Time training steps and evaluations, and damage held-out images; otherwise nothing is said of
             time, nor of what the metrics see.
         device: The device whose pace is measured.
+        announce: Called as each stage begins, and as it ends with what it found.
 
     Raises:
         HarnessError: The data or a user's own code is missing or broken, or a metric cannot be computed on it.
     """
     for door in own_code(study, arms):
         plugins.load(door)
+    others = busy_cores() if measure_speed else None
     busy = BusyProcesses(workers) if measure_speed and not alone else None
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         with torch.random.fork_rng(devices=[]):
-            every = [
-                ArmFindings(arm, Shape(len(data.styles), data.paired), data) for arm, data in _with_data(arms, cache)
-            ]
-            _inspect(study, every)
-            _compare(every)
-            known = _facts(every)
-            rungs = _ladder(study, every[0], cache) if measure_speed else ()
-            seconds = estimate(study, every, workers, busy, device) if measure_speed else None
+            with stage("data", announce) as say:
+                every = [
+                    ArmFindings(arm, Shape(len(data.styles), data.paired), data)
+                    for arm, data in _with_data(arms, cache)
+                ]
+                say(data_found(every[0].data))
+            with stage("arms", announce) as say:
+                _inspect(study, every)
+                say(arms_found(every))
+            with stage("proofs", announce) as say:
+                _compare(every)
+                known = _facts(every)
+                say(proofs_found(every))
+            rungs: tuple[Rung, ...] = ()
+            seconds = None
+            if measure_speed:
+                with stage("metrics", announce) as say:
+                    rungs = _ladder(study, every[0], cache)
+                    damages = len({rung.damage for rung in rungs})
+                    say(f"{len(study.measure.metrics)} metrics; {damages} known damages to held-out images measured")
+                with stage("pace", announce) as say:
+                    seconds = estimate(study, every, workers, busy, device)
+                    say(pace_found(every, others))
     finally:
         if busy is not None:
             busy.leave()

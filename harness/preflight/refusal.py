@@ -9,12 +9,17 @@ from harness.results.schema import ArmPlan
 from harness.study.study import Study
 
 
-def refuse_if_none_can_be_trained(study: Study, plans: Sequence[ArmPlan]) -> None:
-    """Refuse a study of which no arm can be built and trained a step.
+def refuse_if_nothing_can_be_compared(study: Study, plans: Sequence[ArmPlan]) -> None:
+    """Refuse a study whose baseline, or of which no arm, can be built and trained a step.
 
     Raises:
-        HarnessError: All arms are invalid; the message gives each one's reason.
+        HarnessError: The message gives the reason of each such arm.
     """
-    if plans and all(plan.proof == "invalid" for plan in plans):
-        reasons = [f"{plan.arm}: {plan.reason}" for plan in plans]
+    invalid = [plan for plan in plans if plan.proof == "invalid"]
+    if not invalid or plans[0] not in invalid:
+        return
+    reasons = [f"{plan.arm}: {plan.reason}" for plan in invalid]
+    if len(invalid) == len(plans):
         raise HarnessError("\n  ".join([f"{study.study}: none of its {len(plans)} arms can be trained", *reasons]))
+    lead = f"{study.study}: its baseline cannot be trained, so there is nothing to compare with"
+    raise HarnessError("\n  ".join([lead, *reasons, "choose another first level, or `baseline:`"]))

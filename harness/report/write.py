@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from harness.atomic_write import atomic_write
 from harness.errors import StoreError
@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from harness.results.store import Store
     from harness.verdicts.judge import StudyVerdicts
 
-__all__ = ["document", "refresh", "write"]
+__all__ = ["Format", "document", "refresh", "rendered", "write"]
 
 
+SCHEMA = "report/1"
+"""Name and version of the form of `report.json`; see docs/json.md."""
 ENDINGS = ("html", "md", "tex", "json")
 
 
@@ -65,7 +67,8 @@ def write(findings: StudyVerdicts, store: Store, folder: Path | None = None) -> 
         "html": page(findings, sections),
         "md": markdown(findings, sections, to),
         "tex": latex(sections),
-        "json": json.dumps(document(findings), indent=1, ensure_ascii=False, allow_nan=False) + "\n",
+        "json": json.dumps({"schema": SCHEMA, **document(findings)}, indent=1, ensure_ascii=False, allow_nan=False)
+        + "\n",
     }
     target = Folder(to, None if folder or store.remote is None else store.remote.below("report"))
     for figure in sections:
@@ -74,6 +77,31 @@ def write(findings: StudyVerdicts, store: Store, folder: Path | None = None) -> 
     for ending, text in texts.items():
         target.write_file(f"report.{ending}", text.encode("utf-8"))
     return {ending: to / f"report.{ending}" for ending in texts}
+
+
+Format = Literal["html", "markdown", "latex", "csv", "json"]
+
+
+def rendered(findings: StudyVerdicts, form: Format) -> str:
+    """Return a report by itself, as text: pages hold their figures, Markdown and LaTeX leave out what needs files."""
+    from harness.report.contents import Sentences, contents
+    from harness.report.latex import latex
+    from harness.report.markdown import markdown
+    from harness.report.page import page
+    from harness.report.table import Table
+    from harness.report.table_file import table_file
+
+    if form == "csv":
+        return table_file(findings)
+    if form == "json":
+        return (
+            json.dumps({"schema": SCHEMA, **document(findings)}, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        )
+    sections = contents(findings)
+    if form == "html":
+        return page(findings, sections)
+    sections = tuple(section for section in sections if isinstance(section, Table | Sentences))
+    return markdown(findings, sections, Path()) if form == "markdown" else latex(sections)
 
 
 def document(findings: StudyVerdicts) -> dict[str, Any]:

@@ -15,7 +15,7 @@ DRAWS = 50_000
 PRECISION = 0.001
 """In standard errors of the mean."""
 REACH = 40.0
-"""The bounds are looked for within so many standard errors of the mean."""
+"""The bounds are looked for within so many standard errors of the mean, or further where they are not there."""
 
 
 def stage_wise(looks: tuple[int, ...], look: int, summary: Summary, alpha: float) -> StageWise | None:
@@ -57,16 +57,13 @@ def stage_wise(looks: tuple[int, ...], look: int, summary: Summary, alpha: float
         total += int((going_on & (z[:, look] >= observed)).sum())
         return total / len(z)
 
-    reach = REACH * summary.se
+    tails, reach = (alpha / 2, 1 - alpha / 2), REACH * summary.se
+    # With a few blocks at the first look its boundary is far out, and so are the bounds.
+    while as_large(summary.mean - reach) > tails[0] or as_large(summary.mean + reach) < tails[1]:
+        reach *= 2
+    bracket = summary.mean - reach, summary.mean + reach
     low, middle, high = (
-        float(
-            scipy.optimize.brentq(
-                lambda effect, p=p: as_large(effect) - p,
-                summary.mean - reach,
-                summary.mean + reach,
-                xtol=PRECISION * summary.se,
-            )
-        )
+        float(scipy.optimize.brentq(lambda effect, p=p: as_large(effect) - p, *bracket, xtol=PRECISION * summary.se))
         for p in (alpha / 2, 0.5, 1 - alpha / 2)
     )
     return StageWise(middle, 1 - alpha, low, high)

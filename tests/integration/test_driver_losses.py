@@ -152,7 +152,7 @@ def test_signals_that_end_a_command_end_it_with_its_rows_one_line_and_no_holder(
     handlers = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGHUP)
     stopped = command(tmp_path, study())
     assert stopped.returncode == 128 + number
-    assert "2 trials have their rows; run again to go on" in stopped.stdout
+    assert "2 trials have their rows; run again to go on" in stopped.stderr
     assert "Traceback" not in stopped.stderr
     assert not (tmp_path / "load" / ".holder").exists()
     assert len(Store(tmp_path / "load").done()) == 2

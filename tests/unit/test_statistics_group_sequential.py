@@ -12,6 +12,7 @@ from harness.errors import HarnessError
 from harness.statistics import Verdict, analyse, boundaries, next_look
 from harness.statistics import group_sequential as looks
 from harness.statistics.paired_tests import Summary
+from harness.statistics.stage_wise import stage_wise
 
 SCHEDULE = (6, 9, 12, 16, 20)
 
@@ -192,3 +193,11 @@ def test_a_raw_percentage_margin_stays_the_same_over_looks():
     expected = base[base["arm"] == "a"]["value"].head(6).mean() * 0.1
     assert early.equivalence.margin == pytest.approx(late.equivalence.margin, rel=0.2)
     assert late.equivalence.margin == pytest.approx(expected)
+
+
+def test_the_bounds_of_a_very_clear_difference_after_few_blocks_are_found_however_far_they_are():
+    summary = Summary(4, -0.22, 0.002)
+    ordered = stage_wise((3, 4), 1, summary, 0.025)
+    assert ordered is not None
+    assert ordered.low < ordered.estimate < ordered.high < 0
+    assert ordered.estimate >= summary.mean - 1e-3

@@ -73,7 +73,7 @@ def test_the_command_prints_it_for_people_and_as_json(capsys: pytest.CaptureFixt
     with pytest.raises(SystemExit, match="0"):
         main(["explain", "training.loss.l1", "--json"])
     printed = capsys.readouterr()
-    (document,) = json.loads(printed.out)
+    (document,) = json.loads(printed.out)["settings"]
     assert (document["setting"], document["default"]) == ("training.loss.l1", 100.0)
     assert "values   a number from 0" in printed.err
     with pytest.raises(SystemExit, match="0"):

@@ -25,8 +25,7 @@ def published_file(name: str, url: str, variable: str | None = None) -> Path:
         MissingExtraError: The file is nowhere and cannot be fetched, or is another file than the published one.
     """
     file_name = url.rpartition("/")[2]
-    cached = Path(torch.hub.get_dir()) / "checkpoints" / file_name
-    given = os.environ.get(variable, "") if variable else ""
+    cached, given = cached_file(url), os.environ.get(variable, "") if variable else ""
     file = Path(given).expanduser() if given else cached
     ways = f"download {url} and put it at {cached}" + (f", or set {variable} to its path" if variable else "")
     if not file.is_file():
@@ -35,6 +34,11 @@ def published_file(name: str, url: str, variable: str | None = None) -> Path:
         _fetch(name, url, file, ways)
     _check(name, file, file_name, ways)
     return file
+
+
+def cached_file(url: str) -> Path:
+    """Return where torch's cache has a file, or will have it."""
+    return Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
 
 
 def _fetch(name: str, url: str, file: Path, ways: str) -> None:
