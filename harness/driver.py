@@ -6,11 +6,11 @@ import dataclasses
 import hashlib
 import json
 import platform
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.errors import HarnessError, MissingExtraError, StoreError
 from harness.executors.base import Compute, Event, Executor, Finished, Lost, Place
@@ -26,6 +26,9 @@ from harness.study.study import BASELINE, Study
 from harness.trial.task import TrialTask
 from harness.verdicts.belonging import MIXED, mixed_blocks
 from harness.verdicts.judge import StudyVerdicts, judge
+
+if TYPE_CHECKING:
+    from harness.scripts.sources import Sources
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,7 @@ class Driver:
         self.doors = own_code(study, self.arms)
         self.plans: dict[str, ArmPlan] = {}
         self.kept = 0
+        self.sources: Sources | None = None
         self._judged: StudyVerdicts | None = None
 
     def run(self) -> StudyVerdicts:
@@ -156,14 +160,29 @@ class Driver:
             if plan is not None and (plan["timed_on"] != self._timed_on() or self.doors):
                 plan = None
             expected = len(self._missing(self.arms, goals[0]))
-            with self.executor.opened(self._place(), expected) as compute:
-                self._announce(self._plan() if plan is None else plan)
+            with self._laid_out(), self.executor.opened(self._place(), expected) as compute:
+                self._announce(self._plan() if plan is None or self.sources is not None else plan)
                 for goal in goals:
                     self._compute(self._missing(self._open_arms(), goal), compute)
                     if self.study.design.looks and self.shard.of == 1:
                         findings = self.findings()
                         self.watch(LookDone(findings, goal, tuple(arm.name for arm in self._open_arms())))
             return self.findings()
+
+    @contextmanager
+    def _laid_out(self) -> Iterator[None]:
+        """Keep what trials that are commands run, where they are, until the study is done."""
+        if self.study.trial is None:
+            yield
+            return
+        from harness.scripts.sources import Sources
+
+        self.sources = Sources(self.study, self.arms, self.store.folder)
+        try:
+            yield
+        finally:
+            done = not self._missing(self._open_arms(), self.study.design.goals[-1])
+            self.sources.remove(everything=done)
 
     def _refuse_changed_code(self) -> None:
         """Refuse to go on where a user's own code is not what the rows so far were computed by.
@@ -226,6 +245,8 @@ class Driver:
 
     def _plan(self) -> dict[str, Any]:
         """Load the data, prove what can be proved, write it down and return it."""
+        if self.sources is not None:
+            return self._plan_of_commands(self.sources)
         from harness.data import load
         from harness.preflight.preflight import preflight
         from harness.preflight.refusal import refuse_if_nothing_can_be_compared
@@ -248,6 +269,22 @@ class Driver:
         document = {
             **plan.document(),
             "notes": list(dict.fromkeys(notes)),
+            "of": self._planned(),
+            "timed_on": self._timed_on(),
+        }
+        self.store.write_file("plan.json", json.dumps(document, indent=1, ensure_ascii=False).encode())
+        return document
+
+    def _plan_of_commands(self, sources: Sources) -> dict[str, Any]:
+        """Say what will be run, lay it out, write the plan down and return it."""
+        for name in self.study.measure.metrics:
+            if missing := missing_extra(metric_named(name)):
+                raise MissingExtraError(missing)
+        self.plans = {plan.arm: plan for plan in sources.plans()}
+        sources.lay_out(self._trained())
+        document = {
+            **sources.document(),
+            "notes": list(sources.notes()),
             "of": self._planned(),
             "timed_on": self._timed_on(),
         }
@@ -355,7 +392,7 @@ class Driver:
     def _task(self, trial: Trial) -> TrialTask:
         arm, measure = trial.arm, self.study.measure
         if arm.control is not None and arm.control != "one-ulp":
-            measure = measure.at_the_horizon(arm.settings.training.steps)
+            measure = measure.at_the_horizon(arm.settings.steps)
         return TrialTask(
             trial_id=trial.trial_id,
             study=self.study.study,
@@ -370,6 +407,7 @@ class Driver:
             baseline=self.arms[0].settings,
             measure=measure,
             control=arm.control,
+            command=None if self.sources is None else self.sources.task(trial),
         )
 
     def _lost(self, lost: Lost) -> TrialRows:
@@ -395,7 +433,7 @@ class Driver:
         }
         measurements = tuple(
             {"trial_id": task.trial_id, "step": step, "metric": metric, "value": None}
-            for step in task.measure.steps(task.settings.training.steps)
+            for step in task.measure.steps(task.settings.steps)
             for metric in task.measure.measured
         )
         return TrialRows(row, measurements)

@@ -27,14 +27,15 @@ OWN = ".own."
 
 
 @functools.cache
-def code_version(doors: tuple[str, ...] = ()) -> str:
+def code_version(doors: tuple[str, ...] = (), parts: tuple[str, ...] = OF_ROWS) -> str:
     """Return the package's version with a digest of the sources that compute rows, so that an edited checkout shows.
 
     Args:
         doors: Every ``package.module:function`` of the arm. The digest of their sources is added, as they are when
             this process first asks: later edits are not in the modules that it has imported.
+        parts: The parts of this package that rows are computed by.
     """
-    version = f"{VERSION}+{sources_digest(OF_ROWS)}"
+    version = f"{VERSION}+{sources_digest(parts)}"
     if not doors:
         return version
     digest = hashlib.sha256()

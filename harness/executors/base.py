@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from harness.executors.outside_text import LONG, cleaned
 from harness.results.schema import LOST, TrialRows
+from harness.trial.outside_text import LONG, cleaned
 from harness.trial.task import TrialProgress, TrialTask
 
 

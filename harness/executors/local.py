@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-import re
 import signal
 import sys
 import threading
@@ -16,7 +15,6 @@ from dataclasses import dataclass
 from multiprocessing import forkserver, get_context, parent_process
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from pathlib import Path
 
 from harness.errors import HarnessError
 from harness.executors.base import (
@@ -32,9 +30,10 @@ from harness.executors.base import (
     Started,
 )
 from harness.executors.named import cores
-from harness.executors.outside_text import cleaned
 from harness.executors.worker import ONE_THREAD, compute, warm_up
 from harness.results.schema import LOST
+from harness.trial.kernel_kills import oom_kills
+from harness.trial.outside_text import cleaned
 from harness.trial.task import TrialTask
 
 POLL = 0.5
@@ -175,7 +174,7 @@ class _Worker:
         self.process: BaseProcess = PROCESSES.Process(
             target=_work, args=(theirs, printed, place, {**os.environ, **environment}, bool(slot)), daemon=True
         )
-        self.oom_kills = _oom_kills()
+        self.kills_before = oom_kills()
         with _environment(environment):
             self.process.start()
         theirs.close()
@@ -262,7 +261,7 @@ class _Worker:
         name = signal.Signals(-code).name if code is not None and code < 0 else f"exit code {code}"
         if not ready:
             yield Lost(running.task, LOST, f"the worker process ended at its start ({name})", printed=printed)
-        elif code == -signal.SIGKILL and _oom_kills() > self.oom_kills:
+        elif code == -signal.SIGKILL and oom_kills() > self.kills_before:
             text = "the kernel ended the worker process because the machine had no memory left"
             yield Lost(running.task, "oom", text, printed=printed)
         elif code is not None and code < 0:
@@ -314,15 +313,6 @@ def _end_with_driver() -> None:
     assert driver is not None
     driver.join()
     os._exit(1)
-
-
-def _oom_kills() -> int:
-    """Return how many processes the kernel has ended so far for want of memory (proc(5), vmstat); 0 where unknown."""
-    try:
-        count = re.search(r"^oom_kill (\d+)", Path("/proc/vmstat").read_text(encoding="ascii"), re.MULTILINE)
-    except OSError:
-        return 0
-    return int(count.group(1)) if count else 0
 
 
 @contextlib.contextmanager

@@ -231,7 +231,7 @@ def _compute(
 
     def write(step: int, loss_d: float, loss_g: float) -> None:
         nonlocal written
-        steps = task.settings.training.steps
+        steps = task.settings.steps
         if time.monotonic() - written < WRITE and step < steps:
             return
         written = time.monotonic()

@@ -49,16 +49,22 @@ def compute(task: TrialTask, place: Place, *, gpu: bool) -> Generator[TrialProgr
 
 
 def _outcome(task: TrialTask, place: Place, *, gpu: bool) -> Generator[TrialProgress, None, Finished | Lost]:
+    from harness.scripts.run import CommandLostError, run_command
     from harness.trial.run import run_trial
 
     try:
-        rows = yield from run_trial(
-            task,
-            cache=place.cache,
-            checkpoint=place.checkpoints / f"{task.trial_id}.pt",
-            checkpoint_every=place.checkpoint_every,
-            device="cuda" if gpu else "cpu",
-        )
+        if task.command is not None:
+            rows = yield from run_command(task, cache=place.cache, busy=place.trial_timeout is None)
+        else:
+            rows = yield from run_trial(
+                task,
+                cache=place.cache,
+                checkpoint=place.checkpoints / f"{task.trial_id}.pt",
+                checkpoint_every=place.checkpoint_every,
+                device="cuda" if gpu else "cpu",
+            )
+    except CommandLostError as error:
+        return Lost(task, LOST, str(error))
     except MemoryError:
         return Lost(task, "oom", "out of memory", traceback.format_exc())
     except Exception as error:  # noqa: BLE001 - a trial may raise anything; it is an outcome, stored with its traceback

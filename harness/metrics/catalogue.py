@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 from harness.errors import HarnessError, did_you_mean
 from harness.metrics.derived import Derivation, derivation
+from harness.metrics.directions import direction_of_words
 from harness.metrics.entries import FAMILIES, FEATURES, OTHERS, on_features
 from harness.metrics.metric import Metric
 
@@ -25,6 +26,7 @@ FAMILY_FUNCTIONS: Mapping[str, str] = MappingProxyType(
 )
 """Functions of two sets of features, whatever these are, with the names of their values when no more is known."""
 
+_LOGGED = re.compile(r"logged\((?P<value>[^()]+)\)(?::(?P<better>lower|higher))?(?P<scale>:log)?")
 _FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 
 
@@ -34,8 +36,10 @@ def metric_named(name: str) -> Metric:
     ``package.module:function`` is a function of an `harness.metrics.Evaluation` that returns a float, lower is better;
     ``package.module:function:higher`` says that higher is better. ``fid@package.module:function`` (or ``kid@``,
     ``precision@``, ``recall@``, ``density@``, ``coverage@``) is that distance on the user's own features: a function of
-    images (N, C, H, W) in [0, 1] that returns (N, d) numbers. Measures such as ``oscillation_d@first 5%`` or
-    ``area(ssim)`` are worked out of stored rows (`harness.metrics.derived`). Nothing is imported here.
+    images (N, C, H, W) in [0, 1] that returns (N, d) numbers. ``logged(val/l1)`` is a value that a command logs, in the
+    direction that its name says or that follows it (``logged(reward):higher``); ``:log`` compares ratios. Measures
+    such as ``oscillation_d@first 5%`` or ``area(ssim)`` are worked out of stored rows (`harness.metrics.derived`).
+    Nothing is imported here.
 
     Raises:
         HarnessError: No such metric; the message says what is nearest, or that ``fid`` alone is not a number.
@@ -48,6 +52,8 @@ def metric_named(name: str) -> Metric:
     """
     if name in METRICS:
         return METRICS[name]
+    if (match := _LOGGED.fullmatch(name)) is not None:
+        return _logged(name, match["value"], match["better"], match["scale"])
     if (derived := derivation(name, metric_named)) is not None:
         return _derived(derived)
     family, at, features = name.partition("@")
@@ -66,7 +72,38 @@ def metric_named(name: str) -> Metric:
     if name in FAMILIES:
         kinds = ", ".join(f"{name}_{features}" for features in FEATURES)
         raise HarnessError(f"metrics: {name!r} without its features is not a number; allowed: {kinds}")
-    raise HarnessError(f"metrics: no {name!r}{did_you_mean(name, METRICS)}")
+    own = f"; a value that a command logs is logged({name})" if "(" not in name else ""
+    raise HarnessError(f"metrics: no {name!r}{did_you_mean(name, METRICS)}{own}")
+
+
+def logged_value(name: str) -> str | None:
+    """Return which value of a command's log a metric is; None for metrics that are computed.
+
+    Example:
+        >>> logged_value("logged(val/l1)"), logged_value("logged(reward):higher"), logged_value("ssim")
+        ('val/l1', 'reward', None)
+    """
+    match = _LOGGED.fullmatch(name)
+    return None if match is None else match["value"]
+
+
+def _logged(name: str, value: str, better: str | None, scale: str | None) -> Metric:
+    direction = better or direction_of_words(value)
+    if direction is None:
+        raise HarnessError(
+            f"metrics: {name}: nothing says whether a lower or a higher {value!r} is better; write {name}:lower or "
+            f"{name}:higher"
+        )
+    return Metric(
+        name=name,
+        function="harness.scripts.run:run_command",
+        better=direction,  # type: ignore[arg-type]
+        unit="as the command logs it",
+        range=(0.0 if scale else -math.inf, math.inf),
+        scale="log" if scale else "raw",
+        needs="log",
+        citation=f"the command's own value {value!r}",
+    )
 
 
 def _derived(derived: Derivation) -> Metric:
@@ -104,6 +141,10 @@ def refusal(
     if metric.needs in ("pairs", "read pairs") and not paired:
         way = "ssim_diversity is the SSIM among generated images" if "ssim" in metric.name else "use fid_efficientnet"
         return f"{metric.name}: needs pairs of generated and real images, and these images have none; {way}"
+    if metric.needs == "log":
+        return (
+            f"{metric.name}: is logged by trials that are commands (`trial.values`), and these are none; leave it out"
+        )
     if metric.needs == "networks" and not networks:
         return f"{metric.name}: asks the trained networks themselves, and there are only images here; leave it out"
     if metric.needs in ("characters", "read pairs") and not characters:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from harness.metrics.derived import Derivation
 
-Needs = Literal["sets", "pairs", "train", "characters", "read pairs", "networks"]
+Needs = Literal["sets", "pairs", "train", "characters", "read pairs", "networks", "log"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +28,7 @@ class Metric:
     needs: Needs = "sets"
     """``sets`` of real and generated images; ``pairs`` of them, item by item; ``train``: the training images as well;
     ``characters``: the wanted character of each image as well; ``read pairs``: both; ``networks``: the trained networks
-    themselves, which only a study has."""
+    themselves, which only a study has; ``log``: the log of a trial that is a command."""
     features: str | None = None
     """Name of the extractor, or ``package.module:function``; None: it works on pixels or brings its own."""
     extra: str | None = None

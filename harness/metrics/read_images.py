@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,21 @@ def read_pictures(folder: Path, size: int | None = None) -> ReadImages:
         raise DataError(f"{folder}: no such folder; a folder of images, or a .npy or .npz file of features, is needed")
     inside = (path.relative_to(folder) for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
     shown = [path for path in inside if not any(part.startswith(".") for part in path.parts)]
-    files = sorted(shown, key=lambda path: (str(path.with_suffix("")), path.suffix))
+    return read_files(folder, shown, size)
+
+
+def read_files(folder: Path, files: Iterable[Path], size: int | None = None) -> ReadImages:
+    """Return some images of a folder, in the order of their names.
+
+    Args:
+        folder: Where they are.
+        files: Their paths below it.
+        size: Resize every image of another size to this side by Pillow's bicubic filter, which does not alias.
+
+    Raises:
+        DataError: There are none, or files that are no readable images; the message names them.
+    """
+    files = sorted(files, key=lambda path: (str(path.with_suffix("")), path.suffix))
     if not files:
         raise DataError(f"{folder}: holds no images; allowed: {', '.join(sorted(SUFFIXES))}")
     arrays: list[np.ndarray[Any, Any]] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,7 +40,9 @@ def plan_document(study: Study, *, results: str | Path, workers: int, build: boo
     """
     every = arms(study)
     store = Store.at(results, study.results_name).fetched()
-    if build:
+    if study.trial is not None:
+        document, plans = _of_commands(study, every, store)
+    elif build:
         from harness.preflight.preflight import preflight
         from harness.preflight.refusal import refuse_if_nothing_can_be_compared
 
@@ -68,6 +71,17 @@ def plan_document(study: Study, *, results: str | Path, workers: int, build: boo
         "positive_control": _positive_control(study, document),
         "detectable": _power(study, store, sum(arm.control is None for arm in trained) - 1),
     }
+
+
+def _of_commands(study: Study, every: Sequence[Arm], store: Store) -> tuple[dict[str, Any], dict[str, ArmPlan]]:
+    """Return the plan of a study of commands, for which nothing is laid out."""
+    from harness.scripts.sources import Sources
+
+    aside = store.folder.parent / ".cache"
+    aside.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=aside, prefix="plan-") as folder:
+        sources = Sources(study, every, store.folder, aside=Path(folder))
+        return sources.document(), {plan.arm: plan for plan in sources.plans()}
 
 
 def _positive_control(study: Study, document: Mapping[str, Any]) -> dict[str, Any]:
@@ -124,8 +138,10 @@ def render_plan(document: Mapping[str, Any]) -> str:
     seconds = document["estimated_seconds"]
     if seconds is not None:
         head += f", about {rough_duration(seconds)} with {document['workers']} workers on this machine"
-    parts = [head, aligned([HEAD, *(_row(arm) for arm in document["arms"])])]
+    rows = [HEAD, *(_row(arm) for arm in document["arms"])]
+    parts = [head, aligned([row[:2] for row in rows] if document.get("commands") else rows)]
     parts += [f"{arm['arm']}: {arm['proof'] or 'note'} – {arm['reason']}" for arm in document["arms"] if arm["reason"]]
+    parts += ["\n".join(_command_words(command)) for command in document.get("commands", ())]
     parts += [f"{fact['subject']}: {fact['finding']}" for fact in document.get("facts", ())]
     parts += _card(document.get("ladder", ()))
     parts += [f"your own code: {door}" for door in document["own_code"]]
@@ -145,6 +161,16 @@ def _control_words(control: Mapping[str, Any]) -> list[str]:
     if control["untrained"] is not None:
         return [f"The positive control '{control['arm']}' tells nothing and is not trained ({control['untrained']})."]
     return []
+
+
+def _command_words(command: Mapping[str, Any]) -> list[str]:
+    """Return what is run for an arm, where, and with which variables."""
+    commit = command["commit"] + (f", patch {command['patch']}" if command["patch"] else "")
+    return [
+        f"{command['arm']}, block 0: {command['command']}",
+        f"  in {command['directory']} ({commit})",
+        f"  with {' '.join(f'{k}={v}' for k, v in command['environment'].items())} and the variables of this session",
+    ]
 
 
 def _card(ladder: Sequence[Mapping[str, Any]]) -> list[str]:

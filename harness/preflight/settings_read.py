@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
-from harness.study.settings import Settings, TrialSettings
+from harness.study.fields import Settings
+from harness.study.settings import TrialSettings
 
 
 class ReadRecorder:

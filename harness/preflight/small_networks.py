@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from harness.models import NetworkPair, build_network
 from harness.models.contract import Conditions, Generated
 from harness.models.cost import NetworkCost, Work, conditions_for, cost_of, work
+from harness.study.fields import Settings
 from harness.study.settings import (
     DcganDiscriminatorSettings,
     DcganGeneratorSettings,
-    Settings,
     TrialSettings,
     UNetSettings,
     Zi2ziDiscriminatorSettings,

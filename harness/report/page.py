@@ -30,7 +30,7 @@ def page(findings: StudyVerdicts, sections: Sequence[Section]) -> str:
         "title": study.question or study.study,
         "name": study.results_name,
         "metric": study.measure.primary,
-        "horizon": study.horizon,
+        "when": study.when,
         "done": findings.trials_done,
         "planned": findings.trials_planned,
         "sound": findings.sound,

@@ -56,7 +56,7 @@ def arm_table(findings: StudyVerdicts) -> Table | None:
     return table(
         "arms",
         "Arms",
-        f"Controls come last. {primary.name} ({primary.unit}, {primary.better} is better) at step {study.horizon}: "
+        f"Controls come last. {primary.name} ({primary.unit}, {primary.better} is better) {study.when}: "
         "mean ± standard deviation over blocks. G is the generator, D the discriminator; multiply-adds of one "
         "image's forward pass; time of a training step and peak memory: medians. Matched: share of initial "
         f"parameters bit-equal to the baseline's; little (!) is less than {MATCHED_LITTLE:.0%}, and pairs gain less.",
@@ -167,7 +167,7 @@ def floor_table(findings: StudyVerdicts) -> Table | None:
     return table(
         "floors",
         "Distances beside their floors",
-        f"At step {study.horizon}. Floor: the same metric of real images against other real images at the same count: "
+        f"{study.when.capitalize()}. Floor: the same metric of real images against others at the same count: "
         "what chance in the choice of images alone gives; where each generated image has its real one, as glyphs have, "
         "a value can lie below it. Bias: first-order bias at these counts; evaluation noise: spread over resamples "
         f"of the measured items. {units}.",

@@ -73,6 +73,10 @@ TRIAL_COLUMNS = (
         "string",
         "identity of the features of the primary metric; values of different ones do not compare",
     ),
+    Column("command", "string", "of trials that are commands: its words, with names in place of folders"),
+    Column("commit", "string", "of trials that are commands: what was run, before the patch"),
+    Column("patch", "string", "of trials that are commands: digest of the patch"),
+    Column("environment", "string", "of trials that are commands: digest of the variables that may move a number"),
 )
 
 MEASUREMENT_COLUMNS = (

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from harness.errors import HarnessError
+from harness.metrics.catalogue import logged_value
 from harness.study.controls import Expectation, NegativeControl, PositiveControl, planted_harm
 from harness.study.settings import TrialSettings
 from harness.study.study import BASELINE, Axis, Level, Study
@@ -126,7 +127,8 @@ def own_code(study: Study, chosen: Iterable[Arm]) -> tuple[str, ...]:
     """Return every `package.module:function` that the arms or metrics name: the one door for users' code."""
     kinds = [door for arm in chosen for door in own_parts(arm)]
     # A metric's door may stand behind `fid@`, and before `:higher`.
-    metrics = (":".join(metric.rpartition("@")[2].split(":")[:2]) for metric in study.measure.measured)
+    computed = (name for name in study.measure.measured if logged_value(name) is None)
+    metrics = (":".join(name.rpartition("@")[2].split(":")[:2]) for name in computed)
     return tuple(dict.fromkeys((*kinds, *(name for name in metrics if ":" in name))))
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.errors import HarnessError, did_you_mean
-from harness.study.problems import setting_paths
+from harness.study.problems import axis_paths, setting_paths
 from harness.study.study import Study
 
 GROUP = "a group of settings"
@@ -179,7 +179,7 @@ def _explanation(setting: str, node: Node, *, required: bool, kinds: dict[str, t
         values=GROUP if inside and all("properties" in form for form in _options(node)) else _values(node),
         default=node.get("default"),
         required=required,
-        axis=setting in setting_paths(),
+        axis=setting in axis_paths(),
         kinds=kinds,
         settings=inside,
     )

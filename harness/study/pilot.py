@@ -52,6 +52,8 @@ def pilot_of(study: Study, blocks: int) -> Pilot:
     Raises:
         HarnessError: It declares none, or one whose settings lie in no common group.
     """
+    if study.trial is not None:
+        raise HarnessError("a pilot goes with built-in trials; run a study of two blocks, and `plan` it again")
     baseline, *others = arms(study)
     control = next((arm for arm in others if arm.control == "positive"), None)
     if control is None or control.expect is None:

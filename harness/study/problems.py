@@ -13,7 +13,8 @@ from pydantic_core import ErrorDetails
 
 from harness.errors import MANY_PROBLEMS, did_you_mean, shortened
 from harness.study import yaml_lines
-from harness.study.settings import Settings, TrialSettings
+from harness.study.fields import Settings
+from harness.study.settings import TrialSettings
 
 Place = tuple[str | int, ...]
 Problem = tuple[Place, str]
@@ -170,6 +171,12 @@ def shown(value: Any) -> str:
 def setting_paths(model: type[Settings] = TrialSettings) -> frozenset[str]:
     """Return the dotted path of every setting of a model, groups included, over all kinds."""
     return frozenset(_paths(model, ""))
+
+
+@functools.cache
+def axis_paths() -> frozenset[str]:
+    """Return the dotted path of every setting of a built-in trial: each can be an axis."""
+    return frozenset(path for path in setting_paths() if path.split(".")[0] not in ("trial", "real"))
 
 
 def _paths(model: type[Settings], prefix: str) -> Iterable[str]:

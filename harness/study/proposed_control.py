@@ -41,6 +41,9 @@ def proposed_control(study: Study, training_items: int | None = None) -> Propose
         training_items: Items that the baseline is trained on, where the data was loaded.
     """
     baseline = arms(study)[0].settings
+    if baseline.trial is not None:
+        flags = f"{baseline.trial.flags} --lr 1e-6".strip()
+        return ProposedControl({"flags": flags}, "write what is known to harm: this learns nearly nothing")
     groups = {axis.split(".")[0] for axis in study.axes}
     options = (
         (groups & {"discriminator", "training", "failures"} or not groups, _no_adversary(baseline)),

@@ -12,8 +12,10 @@ from pydantic import ValidationError
 from harness.errors import HarnessError, StudyError, did_you_mean, shortened
 from harness.metrics.catalogue import metric_named, refusal
 from harness.study import yaml_lines
+from harness.study.command import LEVELS
+from harness.study.command_checks import command_problems, is_axis
 from harness.study.design import excess
-from harness.study.problems import Problem, no_such_setting, setting_paths, settings_problems
+from harness.study.problems import Problem, axis_paths, no_such_setting, settings_problems
 from harness.study.settings import TrialSettings, UNetSettings
 from harness.study.study import Study, level_name, put
 
@@ -55,9 +57,10 @@ def _checked(document: yaml_lines.Document, where: str, overrides: Iterable[str]
     try:
         study = Study.model_validate(data)
     except ValidationError as error:
-        problems = [*settings_problems(error, Study, data), *_unknown_axes(data.get("axes"))]
+        axes = data.get("axes") if data.get("trial") is None else ()
+        problems = [*settings_problems(error, Study, data), *_unknown_axes(axes)]
         raise StudyError(where, document.explain(problems)) from None
-    problems = [problem for check in CHECKS for problem in check(study)]
+    problems = [problem for check in (CHECKS if study.trial is None else OF_COMMANDS) for problem in check(study)]
     if problems:
         raise StudyError(where, document.explain(problems))
     return study
@@ -100,15 +103,17 @@ def _empty_windows(study: Study) -> Iterable[Problem]:
             )
 
 
-def _is_setting(axis: str) -> bool:
-    return axis in setting_paths() or bool(re.match(r"(data|generator|discriminator)\.options\.", axis))
+def _is_setting(axis: str, study: Study | None = None) -> bool:
+    if study is not None and study.trial is not None:
+        return is_axis(study, axis)
+    return axis in axis_paths() or bool(re.match(r"(data|generator|discriminator)\.options\.", axis))
 
 
 def _unknown_axes(axes: Any) -> Iterable[Problem]:
     """Yield the axes that are no settings."""
     for axis in axes if isinstance(axes, Mapping) else ():
         if not _is_setting(str(axis)):
-            yield ("axes", axis), no_such_setting(str(axis), setting_paths(), setting_paths())
+            yield ("axes", axis), no_such_setting(str(axis), axis_paths(), axis_paths())
 
 
 def _axis_problems(study: Study) -> Iterable[Problem]:
@@ -116,7 +121,7 @@ def _axis_problems(study: Study) -> Iterable[Problem]:
     for axis, given in study.axes.items():
         levels = list(given.values()) if isinstance(given, dict) else given
         names = list(given) if isinstance(given, dict) else [level_name(v) for v in given]
-        if not _is_setting(axis):
+        if not _is_setting(axis, study):
             continue
         if len(levels) < 2:
             yield ("axes", axis), f"has {len(levels)} level; an axis needs two or more"
@@ -152,16 +157,17 @@ def _control_problems(study: Study) -> Iterable[Problem]:
     """Yield what is wrong with the settings of controls."""
     if any(_axis_problems(study)):
         return
-    levels = {axis: next(iter(study.levels(axis).values())) for axis in study.axes if _is_setting(axis)}
+    levels = {axis: next(iter(study.levels(axis).values())) for axis in study.axes if _is_setting(axis, study)}
     for kind, control in (
         ("positive", study.controls.positive),
         *(("negative", negative) for negative in study.controls.negatives),
     ):
         if control is None or isinstance(control, str):
             continue
-        unknown = [name for name in control.settings if not _is_setting(name)]
+        unknown = [name for name in control.settings if not _is_setting(name, study)]
         for name in unknown:
-            yield ("controls", kind, name), no_such_setting(name, setting_paths(), setting_paths())
+            near = axis_paths() if study.trial is None else (*LEVELS, *study.axes)
+            yield ("controls", kind, name), no_such_setting(name, near, near)
         if unknown:
             continue
         try:
@@ -177,8 +183,8 @@ def _control_problems(study: Study) -> Iterable[Problem]:
             yield ("controls", kind), "holds out different images, and arms can only be compared on the same ones"
         if kind == "positive" and settings == baseline:
             yield ("controls", kind), "is the baseline itself; change a setting that is known to make a difference"
-        if study.measure.steps(settings.training.steps)[-1] > settings.training.steps:
-            yield ("controls", kind), f"is trained for {settings.training.steps} steps and measured beyond them"
+        if study.measure.steps(settings.steps)[-1] > settings.steps:
+            yield ("controls", kind), f"is trained for {settings.steps} steps and measured beyond them"
 
 
 def _moves_heldout(study: Study, axis: str, levels: Iterable[Any]) -> bool:
@@ -237,3 +243,7 @@ CHECKS: tuple[Callable[[Study], Iterable[Problem]], ...] = (
     lambda study: _unknown_axes(study.axes), _axis_problems, _control_problems, _refused_metrics, _empty_windows,
     _sources, _margin, _nothing_to_compare, _too_much,
 )  # fmt: skip
+OF_COMMANDS: tuple[Callable[[Study], Iterable[Problem]], ...] = (
+    command_problems, _axis_problems, _control_problems, _margin, _nothing_to_compare, _too_much,
+)  # fmt: skip
+"""The checks of a study whose trials are commands."""

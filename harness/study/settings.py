@@ -5,25 +5,10 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Strict, Tag, field_validator
+from pydantic import Discriminator, Field, Strict, Tag, field_validator
 
-Integer = Annotated[int, Strict()]
-Real = Annotated[float, Strict()]
-Text = Annotated[str, Strict()]
-Flag = Annotated[bool, Strict()]
-Count = Annotated[int, Strict(), Field(ge=1)]
-Share = Annotated[float, Strict(), Field(ge=0.0, le=1.0)]
-
-DOOR = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
-"""The form of a user's own part, ``package.module:function``."""
-
-
-class Settings(BaseModel):
-    """A frozen group of settings; unknown keys are refused."""
-
-    model_config = ConfigDict(
-        extra="forbid", use_attribute_docstrings=True, frozen=True, protected_namespaces=(), allow_inf_nan=False
-    )
+from harness.study.command import CommandSettings
+from harness.study.fields import DOOR, Count, Flag, Settings, Share, Text
 
 
 def _kind(value: Any) -> str | None:
@@ -132,7 +117,7 @@ class CustomDataSettings(ImageSettings):
 
     kind: Annotated[str, Field(pattern=DOOR)]
     """The function that returns your data set, `package.module:function`."""
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default={})
     """Passed to the function as keyword arguments."""
     augment: Literal["none"] = "none"
     """None but your own."""
@@ -225,7 +210,7 @@ class CustomNetworkSettings(Settings):
 
     kind: Annotated[str, Field(pattern=DOOR)]
     """The function that returns your network, `package.module:function`."""
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default={})
     """Passed to the function as keyword arguments; each can be an axis, such as `generator.options.width`."""
     latent: Count | None = None
     """Numbers in the latent that your generator draws from; none unless given."""
@@ -416,6 +401,15 @@ class TrialSettings(Settings):
     """The loop: length, losses, optimiser."""
     failures: FailureSettings = FailureSettings()
     """When a trial counts as diverged or collapsed."""
+    trial: CommandSettings | None = None
+    """A command of your own that each trial is, in place of all the groups above."""
+    real: Text | None = None
+    """Of trials that are commands: the folder of images that generated ones are measured against."""
+
+    @property
+    def steps(self) -> int:
+        """Steps of a trial; a command is a single one: it is measured when it has ended."""
+        return self.training.steps if self.trial is None else 1
 
     @property
     def latent(self) -> int | None:

@@ -13,8 +13,9 @@ from pydantic import BaseModel, Discriminator, Field, Strict, Tag, field_validat
 from harness.errors import HarnessError, did_you_mean
 from harness.metrics.catalogue import metric_named
 from harness.study.controls import ControlSettings
+from harness.study.fields import Count, Flag, Settings, Text
 from harness.study.presets import PRESETS, PresetName
-from harness.study.settings import Count, Flag, Settings, Text, TrialSettings
+from harness.study.settings import TrialSettings
 
 Axis = str
 Level = Any
@@ -143,7 +144,7 @@ class MeasureSettings(Settings):
     def health_metric(self) -> str | None:
         """The metric by which it is judged whether networks learned: the first that is computed from images alone."""
         metrics = (metric_named(name) for name in self.metrics)
-        return next((m.name for m in metrics if m.derivation is None and m.needs != "networks"), None)
+        return next((m.name for m in metrics if m.derivation is None and m.needs not in ("networks", "log")), None)
 
     @property
     def measured(self) -> tuple[str, ...]:
@@ -286,13 +287,20 @@ class Study(TrialSettings):
     @model_validator(mode="before")
     @classmethod
     def _over_its_preset(cls, data: Any) -> Any:
-        preset = PRESETS.get(str(data.get("preset"))) if isinstance(data, Mapping) else None
+        if not isinstance(data, Mapping):
+            return data
+        if data.get("trial") is not None and isinstance(data.get("measure", {}), Mapping):
+            data = {
+                **data,
+                "measure": {"also": (), **data.get("measure", {})},
+            }  # not every command gives the usual ones
+        preset = PRESETS.get(str(data.get("preset")))
         return data if preset is None else _laid_over(preset.under(data), data)
 
     @model_validator(mode="after")
     def _consistent(self) -> Study:
-        beyond = [at for at in self.measure.steps(self.training.steps) if at > self.training.steps]
-        if beyond:
+        beyond = [at for at in self.measure.steps(self.steps) if at > self.steps]
+        if beyond and self.trial is None:
             raise ValueError(f"measure.at: {beyond[0]} lies beyond the training's {self.training.steps} steps")
         for claim in self.claims:
             self._check_claim(claim)
@@ -319,9 +327,14 @@ class Study(TrialSettings):
             raise ValueError(f"claims: {claim.id}: '{level}' is no level of '{claim.spread.of}' beside the baseline's")
 
     @property
+    def when(self) -> str:
+        """When arms are compared, in words."""
+        return f"at step {self.horizon}" if self.trial is None else "when the command has ended"
+
+    @property
     def horizon(self) -> int:
         """The step at which arms are compared: the last that is measured."""
-        return self.measure.steps(self.training.steps)[-1]
+        return self.measure.steps(self.steps)[-1]
 
     def levels(self, axis: Axis) -> dict[str, Level]:
         """Return an axis's levels by name, the baseline's first."""
@@ -341,7 +354,7 @@ class Study(TrialSettings):
         """
         data = self.model_dump(include=set(TrialSettings.model_fields))
         for axis, level in levels.items():
-            put(data, axis, level)
+            put(data, axis if self.trial is None else self.trial.axis_path(axis), level)
         return TrialSettings.model_validate(data)
 
     @property

@@ -2,60 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
 from harness.errors import DataError
 from harness.metrics.catalogue import METRICS
+from harness.metrics.directions import direction_of_words
 from harness.statistics.verdict_rule import Better
 from harness.tables.columns import short
 
-LOWER = frozenset(
-    (
-        *("loss", "error", "err", "fid", "kid", "cmmd", "mmd", "swd", "lpips", "mse", "rmse", "mae", "l1", "l2", "nll"),
-        *(
-            "perplexity",
-            "ppl",
-            "wer",
-            "cer",
-            "bpd",
-            "regret",
-            "eer",
-            "brier",
-            "ece",
-            "rmsle",
-            "mape",
-            "smape",
-            "logloss",
-        ),
-    )
-)
-HIGHER = frozenset(
-    (
-        *(
-            "accuracy",
-            "acc",
-            "auc",
-            "auroc",
-            "auprc",
-            "roc",
-            "f1",
-            "precision",
-            "recall",
-            "psnr",
-            "ssim",
-            "msssim",
-            "iou",
-        ),
-        *("miou", "dice", "bleu", "rouge", "meteor", "reward", "r2", "map", "sensitivity", "specificity", "coverage"),
-        *("density", "kappa", "mcc"),
-    )
-)
-TURNED = frozenset(("neg", "negative", "minus", "inverse", "inv", "one", "1", "drop", "gap", "diff", "delta"))
-"""Words that may turn a direction round: a name with one of them says nothing."""
-OPPONENTS = frozenset(
-    ("d", "g", "gen", "gan", "dis", "disc", "generator", "discriminator", "critic", "adv", "adversarial")
-)
-"""Losses of opponents: lower is not better, since the other one may have become worse."""
 WORDS: dict[str, Better] = {
     **dict.fromkeys(("lower", "min", "minimize", "minimise"), "lower"),
     **dict.fromkeys(("higher", "max", "maximize", "maximise"), "higher"),
@@ -72,12 +24,7 @@ def direction_of(name: str) -> Better | None:
     bare = short(name)
     if bare in METRICS:
         return METRICS[bare].better
-    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", bare).lower().replace("ms_ssim", "msssim").replace("ms-ssim", "msssim")
-    words = set(re.findall(r"[a-z]+\d*|\d+", spaced))
-    if words & TURNED or ("loss" in words and words & OPPONENTS):
-        return None
-    low, high = bool(words & LOWER), bool(words & HIGHER)
-    return None if low == high else "lower" if low else "higher"
+    return direction_of_words(bare)
 
 
 def direction(better: str | None, name: str, where: str) -> tuple[Better, str | None]:

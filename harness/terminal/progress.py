@@ -55,7 +55,7 @@ class View:
             case Planned():
                 self.planned = event
                 self._introduce(event)
-                self.steps_planned = sum(t.arm.settings.training.steps for t in event.trials[event.done :])
+                self.steps_planned = sum(t.arm.settings.steps for t in event.trials[event.done :])
                 self.began = time.monotonic()
                 if self.live is not None and event.done < len(event.trials):
                     self.live.start()
@@ -64,7 +64,8 @@ class View:
                 self._line(f"{event.task.trial_id}: started")
             case TrialProgress():
                 arm, block, before = self.now.get(event.trial_id, ("", 0, None))
-                self.steps_done += event.step - (before.step if before else 0)
+                # A command, which is a single step, says only that it lives.
+                self.steps_done += (event.step - (before.step if before else 0)) * (event.steps > 1)
                 self.now[event.trial_id] = (arm, block, event)
             case Stored():
                 self._stored(event)
@@ -107,6 +108,7 @@ class View:
     def _stored(self, event: Stored) -> None:
         row = event.rows.trial
         self.now.pop(event.task.trial_id, None)
+        self.steps_done += event.task.command is not None
         self.cells[event.task.arm, event.task.block] = row["status"]
         primary = event.task.measure.primary
         value = row.get(primary)
@@ -145,7 +147,8 @@ class View:
             if p is None:
                 current.add_row(trial_id, "starting", "", "")
             else:
-                current.add_row(trial_id, f"{p.step}/{p.steps}", f"{p.loss_d:.3f}", f"{p.loss_g:.3f}")
+                of_training = (f"{p.step}/{p.steps}", f"{p.loss_d:.3f}", f"{p.loss_g:.3f}")
+                current.add_row(trial_id, *(of_training if p.steps > 1 else ("running", "", "")))
         return Group(table, Text(), current, Text(self._left(), style="dim"))
 
     def _cell(
@@ -156,7 +159,8 @@ class View:
             return Text(mark, style)
         if (arm, block) in running:
             progress = running[arm, block]
-            return Text(f"{100 * progress.step // progress.steps} %" if progress else "…", "cyan")
+            known = progress is not None and progress.steps > 1
+            return Text(f"{100 * progress.step // progress.steps} %" if progress and known else "…", "cyan")
         return Text("·" if (arm, block) in wanted else "", "dim")
 
     def _say(self, text: str, style: str = "") -> None:

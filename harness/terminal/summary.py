@@ -71,7 +71,7 @@ def means_table(findings: StudyVerdicts) -> Table:
     metrics = findings.study.measure.metrics
     table = Table(
         box=SIMPLE_HEAD,
-        title=f"arithmetic mean ± sd over blocks at step {findings.study.horizon}; ↓ lower, ↑ higher is better",
+        title=f"arithmetic mean ± sd over blocks {findings.study.when}; ↓ lower, ↑ higher is better",
         title_justify="left",
         title_style="dim",
     )

@@ -255,7 +255,7 @@ class _Course:
         if shown.source is not None:
             strips["source"] = shown.source
         strips["target"] = self.items.real[:SHOWN]
-        return {name: _png(images) for name, images in strips.items()}
+        return {name: png_strip(images) for name, images in strips.items()}
 
 
 def measured_items(data: Dataset, plan: MeasureSettings, latent: int | None) -> MeasuredItems:
@@ -344,7 +344,7 @@ def _placed(pair: NetworkPair, settings: TrialSettings, device: str) -> NetworkP
     return pair
 
 
-def _png(images: Tensor) -> bytes:
+def png_strip(images: Tensor) -> bytes:
     """Return (N, C, S, S) images in [-1, 1] side by side as a PNG file."""
     pixels = (to_unit_range(images) * 255).round().to(torch.uint8).cpu()
     strip = np.concatenate([image.permute(1, 2, 0).numpy() for image in pixels], axis=1)

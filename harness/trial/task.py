@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from harness.results.schema import Row
 from harness.study.settings import TrialSettings
 from harness.study.study import MeasureSettings
+from harness.trial.command_task import CommandTask
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class TrialTask:
     """Every `package.module:function` of a user's own in the arm: its source is part of what its row is computed by."""
     control: str | None = None
     attempts: int = 1
+    command: CommandTask | None = None
+    """What is run, where the trial is a command."""
 
     def row(self) -> Row:
         """Return what stands in the trial's row whatever comes of it."""
@@ -42,9 +45,9 @@ class TrialTask:
             "arm": self.arm,
             "block": self.block,
             **{f"arm_{axis}": level for axis, level in self.levels.items()},
-            "steps": self.settings.training.steps,
+            "steps": self.settings.steps,
             "attempts": self.attempts,
-            "precision": self.settings.training.precision,
+            **({"precision": self.settings.training.precision} if self.command is None else self.command.row()),
         }
 
 

@@ -198,6 +198,8 @@ class StudyHealth:
     @property
     def when(self) -> str:
         """When the arms were measured."""
+        if self.step == 1 and self.epochs is None:
+            return "Measured when the command had ended."
         return f"Measured at step {self.step}{'' if self.epochs is None else f' ({self.epochs:.3g} epochs)'}."
 
     @property

@@ -26,7 +26,7 @@ def study_health(study: Study, tables: Tables, trials: pd.DataFrame, every: tupl
         every: All arms.
     """
     base = trials[trials["arm"] == BASELINE]
-    if not len(base):
+    if not len(base) or (study.trial is not None and study.measure.health_metric is None):
         return None
     name = study.measure.health_metric
     metric = metric_named(name or study.measure.primary)
@@ -45,7 +45,7 @@ def study_health(study: Study, tables: Tables, trials: pd.DataFrame, every: tupl
         health, gain = health_of(by, status=status, value=value, before=of_trial.get("before"), floor=floor)
         found.append(TrialHealth(str(arm), int(block), health, value, floor, gain))
     present = {trial.arm for trial in found}
-    steps = study.measure.steps(study.training.steps)
+    steps = study.measure.steps(study.steps)
     epochs = base["epochs"].dropna() if "epochs" in base else base.iloc[:0, 0]
     known = by.references
     return StudyHealth(

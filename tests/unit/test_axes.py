@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 from harness.models import build_pair
 from harness.preflight.function_probe import Tensors, agreement, answers, course, sample_steps
 from harness.preflight.small_networks import Shape
+from harness.study.fields import Settings
 from harness.study.problems import setting_paths
 from harness.study.settings import (
     DcganDiscriminatorSettings,
@@ -22,7 +23,6 @@ from harness.study.settings import (
     LossSettings,
     OptimizerSettings,
     ScheduleSettings,
-    Settings,
     TrainingSettings,
     TrialSettings,
     UNetSettings,

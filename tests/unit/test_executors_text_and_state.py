@@ -23,8 +23,8 @@ from hypothesis import strategies as st
 import harness.executors.base
 import harness.executors.process_state
 from harness.executors.base import Patience, Running
-from harness.executors.outside_text import cleaned
 from harness.executors.process_state import kept
+from harness.trial.outside_text import cleaned
 
 
 @pytest.mark.parametrize(

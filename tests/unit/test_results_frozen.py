@@ -12,7 +12,8 @@ import pytest
 from harness.errors import StoreError
 from harness.results.frozen import FORMAT, FrozenStudy
 from harness.results.store import Store
-from harness.study.settings import Flag, TrainingSettings
+from harness.study.fields import Flag
+from harness.study.settings import TrainingSettings
 from harness.study.study import Study
 from harness.verdicts.judge import judge_stored
 
