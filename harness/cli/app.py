@@ -14,7 +14,7 @@ from harness.cli.plan import plan
 from harness.cli.reference import doctor, explain, schema
 from harness.cli.run import run
 from harness.cli.score import score
-from harness.cli.stored import dashboard, merge, report, status
+from harness.cli.stored import dashboard, merge, publish, report, status
 from harness.cli.tables import compare, simulate
 from harness.terminal.interruption import ending_signals
 
@@ -31,7 +31,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-COMMANDS = (run, plan, report, status, dashboard, merge, compare, score, simulate, doctor, schema, explain)
+COMMANDS = (run, plan, report, status, dashboard, merge, publish, compare, score, simulate, doctor, schema, explain)
 """In the order of `--help`; a new command is a function in a module of this folder, and its name here."""
 for command in COMMANDS:
     app.command()(command)

@@ -1,4 +1,4 @@
-"""Commands on what is stored: `report`, `status`, `dashboard`, `merge`."""
+"""Commands on what is stored: `report`, `status`, `dashboard`, `merge`, `publish`."""
 
 from __future__ import annotations
 
@@ -99,6 +99,24 @@ def merge(
     console.print(f"judge them: python -m harness report {into}", markup=False, highlight=False)
     if as_json:
         print_json("merge", dataclasses.asdict(merged))
+
+
+def publish(
+    study: StudyOrFolder,
+    into: Annotated[Path, typer.Option("--into", metavar="DIR", help="Folder that will hold a folder of that name.")],
+    results: Results = "results",
+) -> None:
+    """Write a study's results to be handed on: one Parquet file a table, study, plan, samples and report."""
+    from harness.report.write import write
+    from harness.results.published import publish as publish_store
+    from harness.results.store import Store
+    from harness.verdicts.judge import judge_stored
+
+    folder = publish_store(store_of(study, results).fetched(), into)
+    store, findings = judge_stored(Store.at(str(folder)))
+    write(findings, store)
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    console_of().print(f"{folder}: {len(store.done())} trials, {size / 1e6:.2f} MB", markup=False, highlight=False)
 
 
 def store_of(study: str, results: str) -> Store:

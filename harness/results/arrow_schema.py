@@ -50,14 +50,14 @@ def signal_columns(rows: Sequence[Row]) -> list[Column]:
     return [fixed.get(n, Column(n, "double", re.sub("_", " ", n))) for n in (names or fixed)]
 
 
-def conforming(table: pa.Table, trial_id: str, name: str) -> pa.Table:
+def conforming(table: pa.Table, trial_id: str | None, name: str) -> pa.Table:
     """Return a file's table as this version reads it: fixed columns in their types, numbers or levels beside them.
 
     Columns that only a later version knows are left out.
 
     Args:
         table: What a file holds.
-        trial_id: The trial that the file's name says it is of.
+        trial_id: The trial that the file's name says it is of; None for a published file, of all trials.
         name: One of `COLUMNS`.
 
     Raises:
@@ -70,7 +70,7 @@ def conforming(table: pa.Table, trial_id: str, name: str) -> pa.Table:
         raise StoreError(f"no column {', '.join(missing)}")
     if len(set(table.column_names)) < len(table.column_names):
         raise StoreError("a column is there twice")
-    if name == "trials" and table.num_rows != 1:
+    if name == "trials" and trial_id is not None and table.num_rows != 1:
         raise StoreError(f"{table.num_rows} rows where a trial has one")
     fixed = arrow_schema(COLUMNS[name].values())
     fields, arrays = [], []
@@ -92,7 +92,7 @@ def conforming(table: pa.Table, trial_id: str, name: str) -> pa.Table:
             arrays.append(pa.chunked_array([pa.nulls(table.num_rows, field.type)]))
     conformed = pa.Table.from_arrays(arrays, schema=pa.schema(fields))
     # A trial's own row is read whatever it calls itself, so that it can be named.
-    if name != "trials" and pc.unique(conformed.column("trial_id")).to_pylist() not in ([], [trial_id]):
+    if name != "trials" and trial_id is not None and pc.unique(conformed.column("trial_id")).to_pylist() not in ([], [trial_id]):
         raise StoreError("it holds rows of another trial")
     return conformed
 

@@ -21,12 +21,15 @@ from harness.results.arrow_schema import arrow_schema, conforming, signal_column
 from harness.results.derived import with_derived
 from harness.results.frozen import Amendment, FrozenStudy, first_problem
 from harness.results.parquet_cache import Folder
+from harness.results.published import Bundle
 from harness.results.row_check import LeftOut, check_rows
 from harness.results.remote import Remote, is_uri, working_copy
 from harness.results.schema import MEASUREMENT_COLUMNS, ArmPlan, Column, References, Row, TrialRows, trial_columns
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
+
     from harness.study.study import Study
 
 TABLES = ("trials", "measurements", "signals")
@@ -306,14 +309,14 @@ class Store:
         for name in ("study.json", "plan.json", "references.json"):
             path = self.folder / name
             digest.update(path.read_bytes() if path.is_file() else b"")
-        digest.update(json.dumps(self._files("trials").stamps()).encode())
+        digest.update(json.dumps({**self._files("trials").stamps(), **Bundle(self.folder, "trials").stamp()}).encode())
         return digest.hexdigest()
 
     # ---- rows -------------------------------------------------------------------------------------------------------
 
     def done(self) -> set[str]:
         """Return the ids of the trials that have their row."""
-        return self._files("trials").names()
+        return self._files("trials").names() | Bundle(self.folder, "trials").trial_ids()
 
     def write(self, rows: TrialRows, *, axes: Sequence[str], metrics: Sequence[str]) -> None:
         """Write all of a trial's rows, the trial's own last.
@@ -365,7 +368,7 @@ class Store:
         """
         damaged = [path for table in TABLES for path in self._files(table).fold()]
         complete = self._files("measurements").names() & self._files("signals").names()
-        rows = {name: self.folder / "trials" / f"{name}.parquet" for name in sorted(self.done())}
+        rows = {name: self.folder / "trials" / f"{name}.parquet" for name in sorted(self._files("trials").names())}
         damaged += [path for name, path in rows.items() if name not in complete]
         self._set_aside(dict.fromkeys(damaged))
         left = self.tables().left_out if self.exists else ()
@@ -431,13 +434,12 @@ class Store:
         """Return a table, decoded once as long as no file changes; signals are too many to be kept."""
         import pandas as pd
 
-        files = self._files(table)
-        stamps = files.stamps()
+        stamps = {**self._files(table).stamps(), **Bundle(self.folder, table).stamp()}
         before = self._read_before.get(table)
         if before is not None and before[0] == stamps:
             frame = before[1]
         else:
-            found = files.read(stamps)
+            found = self.rows(table)
             if found is None:
                 columns = MEASUREMENT_COLUMNS if table == "measurements" else trial_columns((), ())
                 return pd.DataFrame(columns=[column.name for column in columns])
@@ -449,6 +451,18 @@ class Store:
         if only is None or only.issuperset(name.removesuffix(".parquet") for name in stamps):
             return frame.copy(deep=False)
         return frame[frame["trial_id"].isin(only)].reset_index(drop=True)
+
+    def rows(self, table: str) -> pa.Table | None:
+        """Return the rows of a table, a trial's own file before what was published; None where there are none.
+
+        Raises:
+            StoreError: A file is damaged.
+        """
+        import pyarrow as pa
+
+        files, bundle = self._files(table), Bundle(self.folder, table)
+        parts = [part for part in (files.read(), bundle.rows(but=files.names())) if part is not None]
+        return pa.concat_tables(parts, promote_options="default") if parts else None
 
     def _files(self, table: str) -> Folder:
         of_table = functools.partial(conforming, name=table)
