@@ -9,6 +9,7 @@ from typing import Any
 
 import typer
 
+from harness.cli.answers import answers
 from harness.cli.ending import DONE, ended
 from harness.cli.plan import plan
 from harness.cli.reference import doctor, explain, schema
@@ -31,7 +32,22 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-COMMANDS = (run, plan, report, status, dashboard, merge, publish, compare, score, simulate, doctor, schema, explain)
+COMMANDS = (
+    run,
+    plan,
+    report,
+    status,
+    dashboard,
+    merge,
+    publish,
+    answers,
+    compare,
+    score,
+    simulate,
+    doctor,
+    schema,
+    explain,
+)
 """In the order of `--help`; a new command is a function in a module of this folder, and its name here."""
 for command in COMMANDS:
     app.command()(command)

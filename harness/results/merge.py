@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import StoreError
 from harness.results.frozen import Amendment, FrozenStudy
+from harness.results.published import Bundle, rows_of
 from harness.results.schema import comparable
 from harness.results.store import Store, Tables
 from harness.study.changes import changes
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 SAME = ("code_version", "packages", "precision", "data_hash", "heldout_hash", "feature_id")
 """Columns of `trials` that must say the same of an arm's rows in all shards, as far as they say anything."""
+ROW_LAST = ("signals", "measurements", "trials")
+"""The tables in the order in which a trial's rows are written: with its own row it is done."""
 BESIDE = ("printed", "errors")
 """Folders of texts that a trial may leave."""
 
@@ -168,10 +171,16 @@ def _copied(parts: Sequence[Store], tables: Sequence[Tables], into: Store, froze
     for part, own in zip(parts, tables, strict=False):
         ids = list(map(str, own.trials["trial_id"]))
         new = [trial_id for trial_id in ids if trial_id not in done]
+        published = {table: Bundle(part.folder, table).rows() for table in ROW_LAST}
         for trial_id in new:
-            for name in _files(part.folder, trial_id):
+            for name in _beside(part.folder, trial_id):
                 if trial_id in name or not (into.folder / name).exists():  # sources and targets are all trials'
                     into.write_file(name, (part.folder / name).read_bytes())
+            for table, rows in published.items():
+                name = f"{table}/{trial_id}.parquet"
+                own_file = part.folder / name
+                content = own_file.read_bytes() if own_file.is_file() or rows is None else rows_of(rows, trial_id)
+                into.write_file(name, content)
         done |= set(new)
         counts.append((str(part.folder), len(new), len(ids) - len(new)))
         _checkpoints(part, into, done)
@@ -179,12 +188,11 @@ def _copied(parts: Sequence[Store], tables: Sequence[Tables], into: Store, froze
     return Merged(tuple(counts), str(into.folder), len(done))
 
 
-def _files(folder: Path, trial_id: str) -> Iterator[str]:
-    """Yield the names of a trial's files, its row last."""
-    beside = [f"{place}/{trial_id}.txt" for place in BESIDE]
+def _beside(folder: Path, trial_id: str) -> Iterator[str]:
+    """Yield the names of a trial's files beside its rows."""
+    texts = [f"{place}/{trial_id}.txt" for place in BESIDE]
     pictures = ["samples/source.png", "samples/target.png", f"samples/{trial_id}.png"]
-    tables = [f"{table}/{trial_id}.parquet" for table in ("signals", "measurements", "trials")]
-    yield from (name for name in (*beside, *pictures, *tables) if (folder / name).is_file())
+    yield from (name for name in (*texts, *pictures) if (folder / name).is_file())
 
 
 def _checkpoints(part: Store, into: Store, done: set[str]) -> None:

@@ -88,9 +88,6 @@ def publish(store: Store, into: Path) -> Path:
     Raises:
         StoreError: It holds no study, a row is damaged or not the study's own, or the folder cannot be written.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     folder = into / store.folder.name
     if folder.resolve() == store.folder.resolve():
         raise StoreError(f"{folder}: is where the results are; publish into another folder")
@@ -103,9 +100,7 @@ def publish(store: Store, into: Path) -> Path:
             if table is None:
                 raise StoreError(f"{store.folder}: no trial has its rows yet; `run` computes them")
             order = [(column, "ascending") for column in ("trial_id", "step", "metric") if column in table.column_names]
-            sink = pa.BufferOutputStream()
-            pq.write_table(table.sort_by(order), sink, compression="zstd", write_page_checksum=True)
-            _write(folder / f"{name}.parquet", sink.getvalue().to_pybytes())
+            _write(folder / f"{name}.parquet", _as_parquet(table.sort_by(order)))
         for name in BESIDE:
             if (store.folder / name).is_file():
                 _write(folder / name, (store.folder / name).read_bytes())
@@ -115,6 +110,22 @@ def publish(store: Store, into: Path) -> Path:
     except OSError as error:
         raise StoreError(f"{folder}: cannot be written ({error.strerror})") from error
     return folder
+
+
+def rows_of(table: pa.Table, trial_id: str) -> bytes:
+    """Return one trial's rows of a published table as the file that a working folder has of them."""
+    import pyarrow.compute as pc
+
+    return _as_parquet(table.filter(pc.equal(table.column("trial_id"), trial_id)))
+
+
+def _as_parquet(table: pa.Table) -> bytes:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
+    return bytes(sink.getvalue().to_pybytes())
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -1,0 +1,89 @@
+"""Published results are read like a working folder: the same rows, the same verdicts, and they can be gone on with."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+import tiny
+
+from harness.errors import StoreError
+from harness.report.write import document
+from harness.results.merge import merge
+from harness.results.published import TABLES, publish
+from harness.results.store import Store
+from harness.verdicts.judge import judge_stored
+
+WORKING = tiny.ROOT / "tests" / "stored" / "format_0" / "tiny"
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> Path:
+    return publish(Store(WORKING), tmp_path / "published")
+
+
+def in_order(frame: pd.DataFrame) -> pd.DataFrame:
+    keys = [name for name in ("trial_id", "step", "metric") if name in frame]
+    return frame.sort_values(keys, ignore_index=True)[sorted(frame.columns)]
+
+
+def test_published_rows_are_those_of_the_working_folder_in_three_files(published: Path) -> None:
+    assert sorted(path.name for path in published.glob("*.parquet")) == [f"{name}.parquet" for name in sorted(TABLES)]
+    was, now = Store(WORKING), Store(published)
+    assert now.done() == was.done()
+    for name in TABLES:
+        pd.testing.assert_frame_equal(in_order(getattr(now, name)()), in_order(getattr(was, name)()))
+
+
+def test_published_rows_are_judged_alike(published: Path) -> None:
+    was, now = (json.dumps(document(judge_stored(Store(folder))[1])) for folder in (WORKING, published))
+    assert now == was
+
+
+def test_a_trials_own_file_comes_before_what_was_published(published: Path) -> None:
+    for name in TABLES:
+        shutil.copytree(WORKING / name, published / name)
+    assert len(Store(published).trials()) == len(Store(WORKING).trials())
+    assert len(Store(published).signals()) == len(Store(WORKING).signals())
+
+
+def test_published_results_can_be_published_and_merged_again(published: Path, tmp_path: Path) -> None:
+    again = publish(Store(published), tmp_path / "again")
+    for name in TABLES:
+        assert (again / f"{name}.parquet").read_bytes() == (published / f"{name}.parquet").read_bytes()
+    merged = Store(tmp_path / "merged")
+    assert merge([Store(published), Store(WORKING)], merged).total == len(Store(WORKING).done())
+    for name in TABLES:
+        assert len(list((merged.folder / name).iterdir())) == 9
+        pd.testing.assert_frame_equal(in_order(getattr(merged, name)()), in_order(getattr(Store(WORKING), name)()))
+
+
+def test_a_damaged_published_file_is_named(published: Path) -> None:
+    content = bytearray((published / "trials.parquet").read_bytes())
+    content[len(content) // 3] ^= 0xFF
+    (published / "trials.parquet").write_bytes(content)
+    with pytest.raises(StoreError, match=r"trials\.parquet: is damaged"):
+        Store(published).trials()
+
+
+def test_nothing_is_published_over_itself_or_without_rows(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="publish into another folder"):
+        publish(Store(WORKING), WORKING.parent)
+    empty = tmp_path / "tiny"
+    empty.mkdir()
+    shutil.copy(WORKING / "study.json", empty)
+    with pytest.raises(StoreError, match="no trial has its rows yet"):
+        publish(Store(empty), tmp_path / "published")
+
+
+def test_the_command_writes_a_folder_with_a_report(tmp_path: Path) -> None:
+    done = tiny.call("publish", WORKING, "--into", tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "9 trials" in done.stdout
+    folder = tmp_path / "tiny"
+    assert {"report.html", "report.md", "report.json"} <= {path.name for path in (folder / "report").iterdir()}
+    assert pq.read_table(folder / "trials.parquet").num_rows == 9
