@@ -105,13 +105,19 @@ def _studies(studies: Mapping[str, StoredStudy]) -> str:
         hours = float(trials["wall_seconds"].sum()) / 3600
         epochs = study.findings.health.epochs if study.findings.health is not None else None
         length = f"{own.horizon} steps of {own.training.batch_size}" + (f", {epochs:.2g} epochs" if epochs else "")
-        match = AGAIN.fullmatch(name)
-        file = f"studies/{match['study'] if match else name}.yaml"
-        seed = f" --set design.seed={own.design.seed}" if own.design.seed else ""
         lines.append(
             f"| [{name}]({name}/report/report.md) | {int(trials['block'].nunique())} | {len(trials)} | {length} | "
             f"{escaped(own.data.kind)}, {own.data.image_size} px | {hours:.2f} | "
             f"{study.control.removeprefix('control ')} | {study.health} | "
-            f"`python -m harness run {file}{seed} --results again` |"
+            f"`{_command(name, own.design.seed)} --results again` |"
         )
     return "\n".join(lines)
+
+
+def _command(name: str, seed: int) -> str:
+    """Return what computes a folder of results again."""
+    match = AGAIN.fullmatch(name)
+    study = match["study"] if match else name
+    if study.endswith(".pilot"):
+        return f"python -m harness plan studies/{study.removesuffix('.pilot')}.yaml --pilot"
+    return f"python -m harness run studies/{study}.yaml" + (f" --set design.seed={seed}" if seed else "")

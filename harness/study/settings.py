@@ -200,7 +200,7 @@ class DcganGeneratorSettings(Settings):
     activation: Activation = "relu"
     """Behind every layer but the last; `leaky_relu` has slope 0.2."""
     last_norm: Flag = False
-    """A norm on the last layer too (claim 004-5 of docs/claims.md)."""
+    """A norm on the last layer too (claim 004-5 of studies/claims/posts.yaml)."""
     init: Init = "normal"
     """Initial weights: N(0, 0.02) as DCGAN and zi2zi, He's normal (arXiv:1502.01852), or torch's own."""
 

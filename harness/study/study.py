@@ -182,7 +182,7 @@ class Claim(Settings):
     """A statement that the study settles: about one arm, a ranking of arms, an interaction, or a spread."""
 
     id: Text
-    """A short name; those of the shipped studies are in docs/claims.md."""
+    """A short name; those of the shipped studies are in studies/claims/posts.yaml."""
     quote: Text
     """In the words of whoever made it."""
     arm: Text | None = None

@@ -1,4 +1,4 @@
-"""The figures of docs/claims.md that need no training, found by the program at the claims' own sizes."""
+"""The figures of studies/claims/posts.yaml that need no training, found by the program at the claims' own sizes."""
 
 from __future__ import annotations
 
