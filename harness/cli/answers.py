@@ -35,16 +35,20 @@ def answers(
     found = answered(statements, studies)
     if as_json:
         print_json(
-            [
-                {
-                    "id": answer.statement.id,
-                    "says": answer.statement.says,
-                    "answer": answer.outcome,
-                    "settled": answer.settled,
-                    "evidence": [dataclasses.asdict(evidence) for evidence in answer.evidence],
-                }
-                for answer in found
-            ]
+            "answers",
+            {
+                "results": str(results),
+                "statements": [
+                    {
+                        "id": answer.statement.id,
+                        "says": answer.statement.says,
+                        "answer": answer.outcome,
+                        "settled": answer.settled,
+                        "evidence": [dataclasses.asdict(evidence) for evidence in answer.evidence],
+                    }
+                    for answer in found
+                ],
+            },
         )
     else:
         sys.stdout.write(page(statements, studies, found, results))

@@ -167,6 +167,26 @@ class MergeDocument(TypedDict):
 
 
 @_described
+class PublishDocument(TypedDict):
+    """`publish --json`."""
+
+    schema: str
+    folder: str
+    trials: int
+    bytes: int
+
+
+@_described
+class AnswersDocument(TypedDict):
+    """`answers --json`."""
+
+    schema: str
+    results: str
+    statements: list[dict[str, Any]]
+    """`id`, `says`, `answer`, `settled`, and `evidence`: of each `kind`, `source`, `finding`, `outcome`."""
+
+
+@_described
 class CompareDocument(Judged):
     """`compare --json`: contrasts of a table, effects of a factorial one, or both."""
 
@@ -310,6 +330,8 @@ DOCUMENTS: Mapping[str, Any] = {
     "report": ReportDocument,
     "status": StatusDocument,
     "merge": MergeDocument,
+    "publish": PublishDocument,
+    "answers": AnswersDocument,
     "compare": CompareDocument,
     "score": ScoreDocument,
     "simulate": SimulateDocument,

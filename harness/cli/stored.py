@@ -105,6 +105,7 @@ def publish(
     study: StudyOrFolder,
     into: Annotated[Path, typer.Option("--into", metavar="DIR", help="Folder that will hold a folder of that name.")],
     results: Results = "results",
+    as_json: Json = False,
 ) -> None:
     """Write a study's results to be handed on: one Parquet file a table, study, plan, samples and report."""
     from harness.report.write import write
@@ -115,8 +116,12 @@ def publish(
     folder = publish_store(store_of(study, results).fetched(), into)
     store, findings = judge_stored(Store.at(str(folder)))
     write(findings, store)
+    trials = len(store.done())
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    console_of().print(f"{folder}: {len(store.done())} trials, {size / 1e6:.2f} MB", markup=False, highlight=False)
+    text = f"{folder}: {trials} trials, {size / 1e6:.2f} MB"
+    console_of(as_json=as_json).print(text, markup=False, highlight=False)
+    if as_json:
+        print_json("publish", {"folder": str(folder), "trials": trials, "bytes": size})
 
 
 def store_of(study: str, results: str) -> Store:

@@ -106,7 +106,7 @@ def test_the_command_prints_the_page_or_one_document(results: Path, tmp_path: Pa
     assert (shown.returncode, shown.stderr) == (0, "")
     assert shown.stdout.startswith("# What came out")
     said = json.loads(tiny.call("answers", results, "--claims", file, "--json").stdout)
-    assert [(entry["id"], entry["settled"]) for entry in said][:2] == [("900-1", False), ("900-2", True)]
+    assert [(entry["id"], entry["settled"]) for entry in said["statements"]][:2] == [("900-1", False), ("900-2", True)]
     nowhere = tiny.call("answers", tmp_path / "nowhere", "--claims", file)
     assert nowhere.returncode == 2
     assert "holds no folder of results" in nowhere.stderr

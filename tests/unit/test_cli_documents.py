@@ -69,6 +69,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("plan", "plan studies/quickstart.yaml --no-build --results {}/none"),
         ("plan", "plan studies/factorial.yaml --no-build --results {}/none"),
         ("merge", "merge {}/pretended --into {}/merged"),
+        ("publish", "publish {}/pretended --into {}/published"),
+        ("answers", "answers {}"),
         ("compare", "compare {}/table.csv --baseline base --better lower --margin 0.1"),
         ("compare", "compare {}/factorial.csv --factors A,B --unit seed --better lower"),
         ("score", "score {}/real.npy {}/fake.npy"),
