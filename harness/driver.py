@@ -23,6 +23,7 @@ from harness.results.store import Store
 from harness.study.design import Arm, Trial, arms, own_code, trials
 from harness.study.settings import DataSettings
 from harness.study.study import BASELINE, Study
+from harness.study_folder import study_folder
 from harness.trial.task import TrialTask
 from harness.verdicts.belonging import MIXED, mixed_blocks
 from harness.verdicts.judge import StudyVerdicts, judge
@@ -346,6 +347,7 @@ class Driver:
             checkpoints=self.store.folder.absolute() / "checkpoints",
             checkpoint_every=runner.checkpoint_every,
             trial_timeout=runner.trial_timeout,
+            beside=study_folder(),
         )
 
     def _missing(self, chosen: Sequence[Arm], blocks: int) -> list[Trial]:

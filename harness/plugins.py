@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from harness.errors import HarnessError, did_you_mean
+from harness.study_folder import forget_another
 
 T = TypeVar("T")
 
@@ -22,6 +23,7 @@ def load(door: str) -> Any:
         HarnessError: The module cannot be found, fails when it is imported, or has no such function.
     """
     module_name, _, function = door.partition(":")
+    forget_another(module_name)
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
@@ -45,7 +47,7 @@ def require_module(door: str) -> None:
 
 
 def _absent(door: str, module: str) -> str:
-    return f"{door}: no module named '{module}'; install it, or start python in the folder that holds it"
+    return f"{door}: no module named '{module}'; install it, or put it beside the study's file"
 
 
 def call(door: str, kind: type[T], **arguments: Any) -> T:

@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from harness.study_folder import forget_another, study_folder
+
 VERSION = "0.1.0"
 """The version of this package."""
 
@@ -26,7 +28,6 @@ OWN = ".own."
 """What stands in a code version before the digest of a user's own code."""
 
 
-@functools.cache
 def code_version(doors: tuple[str, ...] = (), parts: tuple[str, ...] = OF_ROWS) -> str:
     """Return the package's version with a digest of the sources that compute rows, so that an edited checkout shows.
 
@@ -36,12 +37,15 @@ def code_version(doors: tuple[str, ...] = (), parts: tuple[str, ...] = OF_ROWS) 
         parts: The parts of this package that rows are computed by.
     """
     version = f"{VERSION}+{sources_digest(parts)}"
-    if not doors:
-        return version
+    return f"{version}{OWN}{_own_digest(doors, study_folder())}" if doors else version
+
+
+@functools.cache
+def _own_digest(doors: tuple[str, ...], _folder: Path | None) -> str:
     digest = hashlib.sha256()
     for name, source in own_sources(doors).items():
         digest.update(name.encode() + source)
-    return f"{version}{OWN}{digest.hexdigest()[:12]}"
+    return digest.hexdigest()[:12]
 
 
 def own_sources(doors: tuple[str, ...]) -> dict[str, bytes]:
@@ -53,6 +57,7 @@ def own_sources(doors: tuple[str, ...]) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     for door in doors:
         name = door.partition(":")[0]
+        forget_another(name)
         try:
             spec = importlib.util.find_spec(name)
         except (ImportError, ValueError):

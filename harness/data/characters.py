@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from harness.errors import DataError
+from harness.study_folder import located
 
 SHARED_LETTERS = "shared-letters"
 """The one set that depends on the fonts: every single upper- or lower-case letter that all of them map."""
@@ -79,7 +80,7 @@ def wanted_characters(text: str) -> CharacterSet:
     if text in NAMED_SETS:
         return CharacterSet(text, _distinct(NAMED_SETS[text]()))
     if text.lower().endswith(".txt"):
-        return CharacterSet(Path(text).name, _distinct(_read(Path(text).expanduser())))
+        return CharacterSet(Path(text).name, _distinct(_read(located(text))))
     near = get_close_matches(text.lower().replace("_", "-"), [SHARED_LETTERS, *NAMED_SETS], n=1, cutoff=0.75)
     if near:
         raise DataError(

@@ -21,6 +21,7 @@ from fontTools.ttLib import TTFont, TTLibError
 
 from harness.data.characters import base_letters
 from harness.errors import DataError, MissingExtraError, did_you_mean
+from harness.study_folder import located
 
 FONT_SUFFIXES = (".ttf", ".otf", ".ttc", ".otc")
 
@@ -137,7 +138,7 @@ def _package(name: str) -> Path:
 
 
 def _path_of(name: str) -> Path:
-    path = Path(name).expanduser()
+    path = located(name)
     if "/" not in name and path.suffix.lower() not in FONT_SUFFIXES:
         return _by_name(name)
     if not path.is_file():

@@ -18,6 +18,7 @@ from harness.data.split import hold_out
 from harness.errors import DataError, MissingExtraError
 from harness.image_files import SUFFIXES, decode, read_bytes
 from harness.study.settings import FaceSettings, ImageFolderSettings
+from harness.study_folder import located
 
 FACES = 100
 """The first images of `lfw_subset` are faces, the other 100 are not (its docstring)."""
@@ -32,7 +33,7 @@ def load_images(settings: ImageFolderSettings, cache: Path | None = None) -> Dat
     Raises:
         DataError: No such folder, fewer than two pictures, or broken ones (all of them are named).
     """
-    root = Path(settings.path).expanduser()
+    root = located(settings.path)
     if not root.is_dir():
         raise DataError(f"data.path: no folder {settings.path}; give the folder that holds the images")
     files = _pictures(root)

@@ -20,6 +20,7 @@ from harness.data.split import hold_out
 from harness.errors import DataError
 from harness.image_files import SUFFIXES, decode, read_bytes
 from harness.study.settings import ImagePairSettings
+from harness.study_folder import located
 
 NAME = re.compile(r"(\d{1,9})_(\d+)")
 
@@ -55,7 +56,7 @@ def load_pairs(settings: ImagePairSettings, cache: Path | None = None) -> Datase
         DataError: No such path, no pairs in it, a name that is not LABEL_NUMBER, a picture that is broken or not twice
             as wide as high, or an `.obj` file with anything but pairs in it.
     """
-    train, val = _files(Path(settings.path).expanduser())
+    train, val = _files(located(settings.path))
     files = [*train, *val]
     key = key_of(
         kind="pairs",

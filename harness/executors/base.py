@@ -125,6 +125,8 @@ class Place:
     """Seconds."""
     trial_timeout: float | None
     """Seconds without any progress after which a trial has the status `timeout`; None: see `Patience`."""
+    beside: Path | None = None
+    """Absolute folder of the study's file, where a user's own modules and data are looked for."""
 
 
 @dataclass(frozen=True)

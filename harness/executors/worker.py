@@ -9,6 +9,7 @@ from collections.abc import Generator, Iterator
 from harness.errors import HarnessError
 from harness.executors.base import Finished, Lost, Place, ProcessChanged
 from harness.results.schema import LOST
+from harness.study_folder import look_beside
 from harness.trial.task import TrialProgress, TrialTask
 
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
@@ -40,6 +41,8 @@ def compute(task: TrialTask, place: Place, *, gpu: bool) -> Generator[TrialProgr
     """
     warm_up()
     from harness.executors.process_state import kept
+
+    look_beside(place.beside)
 
     with kept() as changed:
         outcome = yield from _outcome(task, place, gpu=gpu)

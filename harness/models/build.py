@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from harness.models.alignment import aligned, parts
+from harness.models.constructor_draws import build_with_named_draws
 from harness.models.dcgan import DcganDiscriminator, DcganGenerator
 from harness.models.matching import initialise, spectrally_normalise, stream_names
-from harness.models.named_draws import build_with_named_draws
 from harness.models.unet import UNetGenerator
 from harness.models.zi2zi import Zi2ziDiscriminator
 from harness.plugins import call

@@ -18,10 +18,11 @@ from harness.study.design import excess
 from harness.study.problems import Problem, axis_paths, no_such_setting, settings_problems
 from harness.study.settings import TrialSettings, UNetSettings
 from harness.study.study import Study, level_name, put
+from harness.study_folder import look_beside
 
 
 def read_study(path: Path, overrides: Iterable[str] = ()) -> Study:
-    """Read and check a study file.
+    """Read and check a study file; from now on this process looks for modules and data beside it first.
 
     Args:
         path: A YAML file.
@@ -31,6 +32,7 @@ def read_study(path: Path, overrides: Iterable[str] = ()) -> Study:
         StudyError: All problems of the file at once, each with its line, what was found, and the nearest match.
     """
     document = yaml_lines.read(path)
+    look_beside(path.absolute().parent)
     return _checked(document, str(path), overrides)
 
 
@@ -42,6 +44,7 @@ def checked(study: Study | str | Path, overrides: Iterable[str] = ()) -> Study:
     """
     if not isinstance(study, Study):
         return read_study(Path(study), overrides)
+    look_beside(None)
     return _checked(yaml_lines.Document(study.model_dump(mode="json"), {}), f"study {study.study}", overrides)
 
 

@@ -15,7 +15,7 @@ from torch import nn
 
 from harness.models import NetworkPair, build_pair, matched_fraction, matches
 from harness.models.alignment import aligned, named_weights, parts
-from harness.models.named_draws import build_with_named_draws
+from harness.models.constructor_draws import build_with_named_draws
 from harness.study.settings import TrialSettings
 
 BOTH = ("generator", "discriminator")

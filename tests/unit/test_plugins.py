@@ -18,7 +18,7 @@ measure: {margin: 10%}
 @pytest.mark.parametrize(
     ("code", "message"),
     [
-        (None, "no module named 'own_part'; install it, or start python in the folder that holds it"),
+        (None, "no module named 'own_part'; install it, or put it beside the study's file"),
         ("def broken(:", "own_part:network: importing 'own_part' raised SyntaxError"),
         ("value = 1\n1 / 0", "own_part:network: importing 'own_part' raised ZeroDivisionError: division by zero"),
         ("import nothing_of_this_name", "own_part:network: no module named 'nothing_of_this_name'"),
