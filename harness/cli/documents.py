@@ -156,6 +156,32 @@ class PilotDocument(TypedDict):
 
 
 @_described
+class MatchedParameter(TypedDict):
+    """One parameter of an arm, and what it shares with the baseline."""
+
+    net: str
+    name: str
+    shape: list[int]
+    numbers: int
+    counterpart: str | None
+    """The baseline's parameter in its place, whose stream it gets; null where there is none."""
+    equal: bool
+    """Both are bit-equal before training."""
+
+
+@_described
+class MatchingDocument(TypedDict):
+    """`plan --matching ARM --json`."""
+
+    schema: str
+    study: str
+    arm: str
+    matched_fraction: dict[str, float]
+    """Of each network: share of its initial numbers that are bit-equal to the baseline's."""
+    parameters: list[MatchedParameter]
+
+
+@_described
 class MergeDocument(TypedDict):
     """`merge --json`."""
 
@@ -327,6 +353,7 @@ DOCUMENTS: Mapping[str, Any] = {
     "run": RunDocument,
     "plan": PlanDocument,
     "pilot": PilotDocument,
+    "matching": MatchingDocument,
     "report": ReportDocument,
     "status": StatusDocument,
     "merge": MergeDocument,

@@ -55,7 +55,7 @@ def plan(
         document = plan_document(study, results=results, workers=workers or cores(), build=build)
         console.print("\n".join((render_plan(document), *assumptions(study))), markup=False, highlight=False)
     if as_json:
-        print_json("pilot" if pilot else "plan", document)
+        print_json("matching" if matching is not None else "pilot" if pilot else "plan", document)
 
 
 def _pilot(study: Study, results: str, executor: Executor, blocks: int, console: Console) -> dict[str, Any]:

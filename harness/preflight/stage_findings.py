@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 
 from harness.data import Dataset
+from harness.models import matched_fraction
 from harness.preflight.arm_findings import ArmFindings
 
 BUSY = 0.5
@@ -22,7 +23,7 @@ def arms_found(every: Sequence[ArmFindings]) -> str:
     built = [findings for findings in every if findings.size is not None]
     if not built:
         return f"none of {len(every)} can be built"
-    size, matched = built[0].size, [100 * x.matched for x in built if x.matched is not None]
+    size, matched = built[0].size, [100 * matched_fraction(x.matches) for x in built if x.matches is not None]
     assert size is not None
     sizes = f"the baseline's G has {size.parameters_g:,} parameters, its D {size.parameters_d:,}"
     text = f"{len(built)} of {len(every)} built; {sizes}"

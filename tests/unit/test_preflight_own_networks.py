@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import functools
+import json
 import re
 import time
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import own_options
 import pytest
 import tiny
 import yaml
 from torch import nn
 
+from harness.cli.documents import json_schema
 from harness.errors import HarnessError
 from harness.models import Conditions, Generated
 from harness.preflight.preflight import Preflight, preflight
@@ -235,6 +238,10 @@ def test_the_matching_of_an_arm_is_listed_parameter_by_parameter(spectral: Path,
     assert done.returncode == 0, done.stderr
     assert re.search(r"discriminator\.model\.4\.weight +32x16x4x4 +discriminator\.model\.5\.weight +yes", done.stdout)
     assert re.search(r"discriminator\.model\.2\.bias +16 +- +-", done.stdout)
+    as_json = tiny.call("plan", spectral, "--matching", "spectral=legacy", "--results", cache, "--json")
+    document = json.loads(as_json.stdout)
+    jsonschema.validate(document, json_schema("matching"))
+    assert document["matched_fraction"]["generator"] == 1.0
     unknown = tiny.call("plan", spectral, "--matching", "spectral=legcy", "--results", cache)
     assert unknown.returncode == 2
     assert "no arm 'spectral=legcy'; did you mean 'spectral=legacy'?" in unknown.stderr
