@@ -5,6 +5,7 @@ A study names them as it names metrics::
     oscillation_d@first 5%        a signal over a window of the training: first, last, or from-to (20%-50%)
     variation(gradient_norm_g)    its standard deviation over its mean; likewise oscillation(loss_g)
     area(ssim)                    the average over the training of a metric or a signal
+    mean(ssim)@last 20%           the mean of a metric over the steps of `measure.at` in a window
     steps_to(ssim, 0.6)           the first step at which it is there
     failures, seconds_per_step    a column of `trials`
 
@@ -271,19 +272,20 @@ def _of_series(
         what = "sd of the changes" if function == "oscillation" else "sd"
         meaning = f"{what} over the mean size of: {signal.meaning}"
         return _Form(function, source, "lower", "ratio", "log", (0.0, math.inf), meaning)  # type: ignore[arg-type]
-    if function not in ("area", "steps_to"):
-        allowed = ("variation", "oscillation", "area", "steps_to")
+    if function not in ("area", "steps_to", "mean"):
+        allowed = ("variation", "oscillation", "area", "steps_to", "mean")
         raise HarnessError(f"metrics: {name}: no function {function!r}{did_you_mean(str(function), allowed)}")
     signal = signal_named(source)
     known: Measured | Quantity = metric(source) if signal is None else signal
     of_metric = source if signal is None else None
     bounds = (signal.low, signal.high) if signal is not None else metric(source).range
     better: Direction = known.better
-    if function == "area":
+    if function in ("area", "mean"):
         if comma:
-            raise HarnessError(f"metrics: {name}: area takes a metric or a signal alone")
-        meaning = f"average over the training of {source}"
-        return _Form("area", source, better, known.unit, known.scale, bounds, meaning, None, of_metric)
+            raise HarnessError(f"metrics: {name}: {function} takes a metric or a signal alone")
+        over = "over the training" if function == "area" else "over the steps of measure.at in the window"
+        meaning = f"average {over} of {source}"
+        return _Form(function, source, better, known.unit, known.scale, bounds, meaning, None, of_metric)  # type: ignore[arg-type]
     try:
         value = float(threshold)
     except ValueError:
@@ -299,8 +301,8 @@ def _of_series(
 def _window(name: str, text: str | None, found: _Form) -> tuple[float, float]:
     if text is None:
         return 0.0, 1.0
-    if found.of_metric is not None or found.function == "steps_to":
-        raise HarnessError(f"metrics: {name}: a window goes with signals only")
+    if found.function == "steps_to" or (found.of_metric is not None and found.function != "mean"):
+        raise HarnessError(f"metrics: {name}: a window goes with signals, and with the mean of a metric")
     match = _WINDOW.fullmatch(text.strip())
     if match is None:
         raise HarnessError(f"metrics: {name}: {text!r} is no window; write first 5%, last 20% or 20%-50%")

@@ -44,7 +44,7 @@ def estimate(
         key = findings.data.hash
         if key not in timings:
             latent = findings.arm.settings.latent
-            timings[key] = time_evaluation(study.measure, findings.data, findings.pair.generator, latent)
+            timings[key] = time_evaluation(study.measure, findings.data, findings.pair, latent)
         t = findings.arm.settings.training
         evaluations = len(study.measure.steps(t.steps))
         findings.pace = paces[findings.arm.name]

@@ -15,11 +15,11 @@ from torch.nn import functional as F
 
 from harness.data import Dataset
 from harness.metrics import Evaluation, measure, to_unit_range
-from harness.metrics.catalogue import metric_named
 from harness.models import Conditions, NetworkPair, own_networks, place
 from harness.models.cost import NetworkCost
 from harness.plugins import in_words
 from harness.study.study import MeasureSettings
+from harness.trial.evaluated_networks import trained_networks
 from harness.trial.training import Trainer, train
 
 if TYPE_CHECKING:
@@ -165,9 +165,7 @@ class EvaluationTiming:
     each: float
 
 
-def time_evaluation(
-    plan: MeasureSettings, data: Dataset, generator: torch.nn.Module, latent: int | None
-) -> EvaluationTiming:
+def time_evaluation(plan: MeasureSettings, data: Dataset, pair: NetworkPair, latent: int | None) -> EvaluationTiming:
     """Time an evaluation on a part of the held-out images, and scale it to all of them.
 
     Raises:
@@ -182,15 +180,16 @@ def time_evaluation(
         held.style[:sample],
         torch.zeros(sample, latent) if latent else None,
     )
+    generator, discriminator = copy.deepcopy(pair.generator).eval(), copy.deepcopy(pair.discriminator).eval()
     evaluation = Evaluation(
         real=real,
         fake=real.flip(0),
         paired=data.paired,
         train=_unit(data.train.target[:sample]),
         characters=held.labels[:sample],
+        networks=trained_networks(generator, discriminator, conditions, conditions, torch.device("cpu")),
     )
-    # Metrics of the networks themselves are a few forward passes; there are no trained ones yet to time them on.
-    names = [name for name in plan.measured if metric_named(name).needs != "networks"]
+    names = plan.measured
     clock = clock_of("cpu")
     laps = []
     for _ in range(2):
@@ -199,7 +198,7 @@ def time_evaluation(
         laps.append(clock() - before)
     before = clock()
     with torch.no_grad():
-        copy.deepcopy(generator).eval()(conditions.map(lambda x: x[:DRAWN]))
+        generator(conditions.map(lambda x: x[:DRAWN]))
     drawing = (clock() - before) * sample / min(sample, DRAWN)
     # A timed call measures real and generated images; later ones find the real ones' statistics kept.
     return EvaluationTiming(

@@ -30,6 +30,13 @@ def _variation(steps: Floats, values: Floats, _: Derivation) -> float:
     return float(values.std(ddof=1) / mean) if mean > 0 else math.nan
 
 
+def _mean(_: Floats, values: Floats, d: Derivation) -> float:
+    """Return the mean: of a metric whose ratios are meant, the geometric one."""
+    if d.of_metric is not None and d.scale == "log":
+        return float(np.exp(np.log(values).mean())) if (values > 0).all() else math.nan
+    return float(values.mean())
+
+
 def _area(steps: Floats, values: Floats, d: Derivation) -> float:
     """Return the average by trapezoids: of logarithms where ratios of the metric are meant."""
     if len(steps) == 1:
@@ -49,7 +56,7 @@ def _steps_to(steps: Floats, values: Floats, d: Derivation) -> float:
 
 
 SERIES: Mapping[str, Callable[[Floats, Floats, Derivation], float]] = {
-    "mean": lambda _steps, values, _d: float(values.mean()),
+    "mean": _mean,
     "oscillation": _oscillation,
     "variation": _variation,
     "area": _area,

@@ -94,12 +94,12 @@ def _empty_windows(study: Study) -> Iterable[Problem]:
     logged = {*range(every, total + 1, every), total}
     for name in study.measure.metrics:
         d = metric_named(name).derivation
-        if d is None or d.of_metric is not None or d.function == "column":
+        if d is None or d.function == "column":
             continue
-        steps = study.measure.steps(total) if d.where_measured else logged
+        steps = study.measure.steps(total) if d.where_measured or d.of_metric is not None else logged
         count = sum(d.inside(step, total) for step in steps)
         if count < d.least:
-            way = "measure.at: more steps" if d.where_measured else "raise measure.signals, or widen the window"
+            way = "measure.at: more steps" if steps is not logged else "raise measure.signals, or widen the window"
             yield (
                 ("measure", "primary" if name == study.measure.primary else "also"),
                 f"{name}: {count} logged steps lie in its window, {d.least} are needed; {way}",

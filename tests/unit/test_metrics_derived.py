@@ -63,6 +63,8 @@ RAMP = [float(step) for step in STEPS]
         ("variation(d_fake_logit)@first 20%", np.std([10, 20], ddof=1) / 15),
         ("oscillation(d_fake_logit)", 0.0),
         ("area(ssim)", (0.4 * 40 + 0.7 * 40) / 80),
+        ("mean(ssim)@last 50%", (0.6 + 0.8) / 2),
+        ("mean(ssim)", (0.2 + 0.6 + 0.8) / 3),
         ("steps_to(ssim, 0.5)", 60.0),
         ("steps_to(ssim, 0.6)", 60.0),
         ("steps_to(ssim, 0.9)", 100.0),
@@ -87,6 +89,16 @@ def test_the_area_of_a_metric_whose_ratios_count_is_that_of_its_logarithm() -> N
     found = metric_named("area(fid_random)").derivation
     assert found is not None
     assert derived_values(trials, lambda: measured, lambda: logged, found).iloc[0] == pytest.approx(10.0)
+
+
+def test_the_mean_of_a_metric_whose_ratios_count_is_the_geometric_one() -> None:
+    trials, _, logged = tables()
+    measured = pd.DataFrame(
+        {"trial_id": "a", "step": [20, 60, 100], "metric": "fid_random", "value": [7.0, 10.0, 1000.0]}
+    )
+    found = metric_named("mean(fid_random)@last 50%").derivation
+    assert found is not None
+    assert derived_values(trials, lambda: measured, lambda: logged, found).iloc[0] == pytest.approx(100.0)
 
 
 def test_the_oscillation_of_a_whole_training_is_that_of_the_trials_row() -> None:
@@ -142,7 +154,8 @@ def test_every_signal_and_column_has_a_unit_and_a_direction_or_asks_for_one(name
         ("steps_to(ssim)", r"write the value to reach, such as steps_to\(ssim, 0\.6\)"),
         ("steps_to(gradient_norm_g, 1)", "neither direction of gradient_norm_g is better"),
         ("failures@first 5%", "one number for a trial and has no window"),
-        ("area(ssim)@first 5%", "a window goes with signals only"),
+        ("area(ssim)@first 5%", "a window goes with signals, and with the mean of a metric"),
+        ("mean(ssim, 3)@last 20%", "mean takes a metric or a signal alone"),
         ("variation(ssim)", "no signal 'ssim'"),
         ("gradient_norm_g@last 20%", "neither direction is better"),
     ],
@@ -179,6 +192,8 @@ def test_a_window_without_logged_steps_is_refused(tmp_path: Path) -> None:
         read(tmp_path, also=["oscillation_d@first 5%"], signals=20)
     with pytest.raises(StudyError, match=r"overfitting@first 20%: 0 logged steps .* measure\.at"):
         read(tmp_path, also=["overfitting@first 20%"])
+    with pytest.raises(StudyError, match=r"mean\(ssim\)@first 20%: 0 logged steps .* measure\.at"):
+        read(tmp_path, also=["mean(ssim)@first 20%"], at=["50%", "100%"])
     assert read(tmp_path, also=["oscillation_d@first 5%"], signals=100)
 
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import factory
 import pytest
+import torch
 
+from harness.metrics import Evaluation, measure
+from harness.metrics.value import Measurement
 from harness.models import build_pair
 from harness.models.cost import NetworkCost, conditions_for, cost
 from harness.preflight import step_timing as pace
 from harness.study.settings import TrialSettings
+from harness.study.study import MeasureSettings
 
 
 def size_of(settings: TrialSettings) -> NetworkCost:
@@ -55,3 +59,22 @@ def test_a_step_costs_what_its_passes_add_up_to() -> None:
     assert pace.step_multiply_adds(settings, size) == 4 * (100 + 6 * 10 + 2 * 100 + 2 * 10)
     more = factory.settings(training={"generator_steps": 2, "batch_size": 4})
     assert pace.step_multiply_adds(more, size) - pace.step_multiply_adds(settings, size) == 4 * (3 * 100 + 2 * 10)
+
+
+def test_metrics_of_the_networks_themselves_are_in_the_time_of_an_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = factory.settings()
+    pair = build_pair(settings, styles=factory.STYLES, block="0")
+    before = {name: value.clone() for net in pair.networks().values() for name, value in net.state_dict().items()}
+    measured: list[tuple[str, ...]] = []
+
+    def watched(names: tuple[str, ...], evaluation: Evaluation) -> list[Measurement]:
+        measured.append(tuple(names))
+        return measure(names, evaluation)
+
+    monkeypatch.setattr(pace, "measure", watched)
+    also = ("shift_error_g", "shift_error_d", "d_category_accuracy", "dead_units_d")
+    plan = MeasureSettings(primary="ssim", margin=0.01, also=also)
+    assert pace.time_evaluation(plan, factory.dataset(), pair, None).each > 0
+    assert measured == [("ssim", *also)] * 2
+    after = {name: value for net in pair.networks().values() for name, value in net.state_dict().items()}
+    assert all(torch.equal(before[name], value) for name, value in after.items())
