@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import io
 import json
 import re
 import shlex
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -41,6 +43,12 @@ def check(text: str, name: str) -> Any:
     jsonschema.validate(document, closed(json_schema(name)))
     assert document["schema"] == versioned(name)
     return document
+
+
+def without_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, module in dummy.stand_ins().items():
+        monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.setattr("harness.executors.worker.warm_up", lambda: None)
 
 
 @pytest.fixture(scope="module")
@@ -94,8 +102,7 @@ def test_a_document_is_what_its_schema_says(
 def test_run_prints_its_document_or_events_that_their_schemas_describe(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, module in dummy.stand_ins().items():
-        monkeypatch.setitem(__import__("sys").modules, name, module)
+    without_training(monkeypatch)
     file = tmp_path / "study.yaml"
     study = dummy.study(2, 2, signals=5).model_dump(mode="json", exclude_defaults=True)
     study["design"] = {"blocks": {"looks": [2, 3]}}
@@ -143,8 +150,7 @@ def test_a_defect_of_ours_is_json_with_code_70(monkeypatch: pytest.MonkeyPatch, 
 
 
 def test_where_no_contrast_can_be_judged_run_ends_with_code_2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, module in dummy.stand_ins().items():
-        monkeypatch.setitem(__import__("sys").modules, name, module)
+    without_training(monkeypatch)
     study = dummy.study(2, 2)
     file = tmp_path / "study.yaml"
     file.write_text(json.dumps(study.model_dump(mode="json", exclude_defaults=True)))
@@ -182,7 +188,7 @@ def test_a_report_is_printed_in_the_form_that_is_asked_for(folder: Path) -> None
     }
     assert printed["markdown"].startswith("# Does spectral normalisation help?\n\n**")
     assert "![" not in printed["markdown"]
-    table = pd.read_csv(__import__("io").StringIO(printed["csv"]))
+    table = pd.read_csv(io.StringIO(printed["csv"]))
     assert set(table["arm"]) == {"spectral_norm=convs", "spectral_norm=convs+heads"}
     assert set(table["metric"]) == {"fid_efficientnet", "ssim"}
     assert printed["latex"].lstrip().startswith("%") or "\\begin" in printed["latex"]
