@@ -9,7 +9,7 @@ import re
 import shutil
 import signal
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -97,7 +97,7 @@ def run_command(task: TrialTask, *, cache: Path, busy: bool = True) -> Generator
     _judge_end(outcome, ended, log, oom=oom_kills() > kills)
     if outcome.status == "complete":
         _measure(outcome, task, cache)
-    return _rows(outcome, task, environment, started, time.perf_counter() - clock)
+    return _rows(outcome, task, started, time.perf_counter() - clock)
 
 
 def _judge_end(outcome: _Outcome, ended: process.Ended, log: Path, *, oom: bool) -> None:
@@ -162,9 +162,7 @@ def _measure(outcome: _Outcome, task: TrialTask, cache: Path) -> None:
             outcome.failed(f"{name} is not a finite number", "diverged")
 
 
-def _rows(
-    outcome: _Outcome, task: TrialTask, environment: Mapping[str, str], started: datetime, seconds: float
-) -> TrialRows:
+def _rows(outcome: _Outcome, task: TrialTask, started: datetime, seconds: float) -> TrialRows:
     command, images, settings = task.command, outcome.images, task.settings.trial
     assert command is not None
     reached = outcome.status == "complete"
@@ -182,7 +180,7 @@ def _rows(
         "code_version": code_version((), PARTS),
         "packages": json.dumps(package_versions()),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
-        "environment": environment_digest({**environment, **stated}, stated),
+        "environment": environment_digest({**os.environ, **stated}, stated),
         **({} if images is None else {"data_hash": images.real_hash, "heldout_hash": images.items_hash}),
     }
     known = {} if images is None else {m.metric: m.columns() for m in images.measurements}

@@ -22,7 +22,7 @@ from harness.verdicts.health import invalid, invalid_effects
 if TYPE_CHECKING:
     import pandas as pd
 
-SAME = ("code_version", "packages", "device", "precision", "data_hash", "heldout_hash")
+SAME = ("code_version", "packages", "device", "precision", "data_hash", "heldout_hash", "environment")
 """Columns of `trials` that must say the same of rows that are compared, as far as they say anything: null is unknown,
 for instance of a version that did not write the column."""
 BY_SETTING = {"data_hash": "data", "precision": "training"}
@@ -99,7 +99,19 @@ def gates(study: Study, trials: pd.DataFrame, every: Sequence[Arm]) -> dict[str,
         if said:
             way = "`run --retry mixed` computes these blocks again"
             found[arm] = f"its rows and the baseline's do not belong together: {'; '.join(said)}; {way}"
-    return found
+    return {
+        arm.name: reason for arm in every[1:] if (reason := _of_several_sources(trials, (BASELINE, arm.name)))
+    } | found
+
+
+def _of_several_sources(trials: pd.DataFrame, names: Sequence[str]) -> str | None:
+    """Return that trials of an arm that is a command were run at different commits, or with different patches."""
+    for name in names:
+        sources = trials.loc[trials["arm"] == name, ["commit", "patch"]].drop_duplicates()
+        if len(sources) > 1:
+            listed = " and ".join(str(commit)[:12] for commit in sources["commit"])
+            return f"trials of '{name}' ran different code ({listed}); run all of them at one commit"
+    return None
 
 
 def gated_by_provenance(analysis: Analysis, reasons: Mapping[str, str]) -> Analysis:

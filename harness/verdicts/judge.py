@@ -54,6 +54,11 @@ COSTS = {
 }
 
 
+def _costs(study: Study) -> dict[str, str]:
+    """Return the columns of what a trial costs; of a command only the whole is known."""
+    return COSTS if study.trial is None else {"time of a trial": "wall_seconds", "peak memory": "peak_bytes"}
+
+
 @dataclass(frozen=True)
 class ArmSummary:
     """One arm over its blocks."""
@@ -310,7 +315,7 @@ def _analysis(
         name: {
             str(arm): float(group[column].median()) for arm, group in rows.groupby("arm") if group[column].notna().any()
         }
-        for name, column in (COSTS.items() if primary else ())
+        for name, column in (_costs(study).items() if primary else ())
     }
     analysis = analyse(
         values_of(rows, metric),

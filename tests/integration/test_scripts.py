@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from repositories import files_of, git, quick, study
-from tiny import call
+from repositories import QUICK, commit, files_of, git, quick, study
+from tiny import call, environment, kill, processes, wait_until
 
+from harness.driver import Driver
+from harness.errors import HarnessError
+from harness.executors.in_process import InProcess
+from harness.executors.local import Local
 from harness.results.store import Store
+from harness.study.design import slug
+from harness.study.reading import read_study
 
 
 @pytest.fixture(scope="module")
@@ -33,3 +44,263 @@ def test_flags_of_a_command_come_to_a_verdict_and_a_report(tmp_path: Path, repos
     assert (tmp_path / "results/own/out/b000-baseline/metrics.jsonl").is_file()
     assert not (tmp_path / "results/own/revisions").exists(), "work trees are removed when the study is done"
     assert files_of(repository) == before, "the user's repository is only read"
+
+
+def driven(folder: Path, file: Path, *sets: str) -> tuple[Store, list[object]]:
+    """Run a study in this process, without a report, and return its results and what happened."""
+    happened: list[object] = []
+    driver = Driver(read_study(file, sets), folder / "results", executor=InProcess(), watch=happened.append)
+    driver.run()
+    return driver.store, happened
+
+
+def by_arm(store: Store) -> dict[str, dict[str, object]]:
+    """Return the row of each arm in the first block."""
+    rows = store.tables().trials
+    return {row["arm"]: row for row in rows[rows["block"] == 0].to_dict("records")}
+
+
+def test_revisions_patches_and_a_working_tree_are_each_run_as_they_were(tmp_path: Path) -> None:
+    repository = quick(tmp_path / "repository")
+    train = repository / "train.py"
+    train.write_text(QUICK.replace("1 + chance", "3 + chance"), encoding="utf-8")
+    patch = tmp_path / "two.diff"
+    patch.write_text(git(repository, "diff").replace("3 + chance", "2 + chance") + "\n", encoding="utf-8")
+    (repository / "new.py").write_text("", encoding="utf-8")
+    file = study(
+        tmp_path,
+        repository,
+        axes={"revision": ["main", "harmful", "working-tree"], "patch": ["none", str(patch)]},
+        design={"blocks": 1},
+    )
+    before = files_of(repository)
+    store, _ = driven(tmp_path, file)
+    assert files_of(repository) == before
+    rows = by_arm(store)
+    value = {name: round(row["logged(val/l1)"] - rows["baseline"]["logged(val/l1)"], 6) for name, row in rows.items()}  # type: ignore[operator]
+    assert value == {
+        "baseline": 0,
+        "revision=harmful": 0.5,
+        "revision=working-tree": 2,
+        f"patch={patch}": 1,
+    }
+    assert rows["revision=harmful"]["commit"] == git(repository, "rev-parse", "harmful")
+    assert str(rows["revision=working-tree"]["commit"]).startswith("working tree ")
+    assert rows[f"patch={patch}"]["commit"] == rows["baseline"]["commit"]
+    assert isinstance(rows[f"patch={patch}"]["patch"], str)
+
+
+def test_what_was_frozen_stays_when_the_study_goes_on(tmp_path: Path) -> None:
+    repository = quick(tmp_path / "repository")
+    (repository / "train.py").write_text(QUICK.replace("1 + chance", "3 + chance"), encoding="utf-8")
+    file = study(tmp_path, repository, axes={"revision": ["main", "working-tree"]}, design={"blocks": 1})
+    store, _ = driven(tmp_path, file)
+    again, _ = driven(tmp_path, file, "design.blocks=2")
+    assert len(again.done()) == 4
+    commit(repository, "something else", other__py="")
+    (repository / "train.py").write_text(QUICK.replace("1 + chance", "4 + chance"), encoding="utf-8")
+    with pytest.raises(HarnessError, match=r"since the study started.*give the study another name"):
+        driven(tmp_path, file, "design.blocks=3")
+    assert len(store.done()) == 4
+
+
+def test_arms_that_run_the_same_are_said_so_and_not_run(tmp_path: Path) -> None:
+    repository = quick(tmp_path / "repository")
+    git(repository, "branch", "same")
+    git(repository, "checkout", "--quiet", "-b", "comments")
+    commit(repository, "comments", train__py=QUICK.replace("import argparse", "# all that it needs\nimport argparse"))
+    git(repository, "checkout", "--quiet", "main")
+    file = study(
+        tmp_path,
+        repository,
+        axes={"revision": ["main", "same", "comments", "harmful"], "flags": ["", "--end ''"]},
+        design={"blocks": 1},
+    )
+    store, _ = driven(tmp_path, file)
+    assert set(by_arm(store)) == {"baseline", "revision=harmful", "flags=--end ''"}
+    plans = store.plan()
+    assert {name: plan.proof for name, plan in plans.items() if plan.proof} == {
+        "revision=same": "no-op",
+        "revision=comments": "no-op",
+    }
+    assert "equal files and words" in str(plans["revision=same"].reason)
+    assert "only comments and layout differ, in train.py" in str(plans["revision=comments"].reason)
+
+
+@pytest.mark.parametrize(
+    ("flags", "status", "error"),
+    [
+        ("--end raise", "failed", "exit code 1: RuntimeError: the loss is a banana"),
+        ("--end nan", "diverged", "logged(val/l1) is not a finite number"),
+        ("--bogus", "failed", "exit code 2: train.py: error: unrecognized arguments: --bogus"),
+    ],
+)
+def test_a_failure_is_an_outcome_and_is_not_tried_again(
+    tmp_path: Path, repository: Path, flags: str, status: str, error: str
+) -> None:
+    file = study(tmp_path, repository, axes={"flags": ["", flags]}, design={"blocks": 1})
+    store, _ = driven(tmp_path, file)
+    row = by_arm(store)[f"flags={flags}"]
+    assert (row["status"], row["attempts"]) == (status, 1)
+    assert error.replace("train.py", "") in str(row["error"]).replace("train.py", "")
+    assert row["logged(val/l1)"] != row["logged(val/l1)"], "no value"
+
+
+def test_images_are_measured_and_shown(tmp_path: Path, repository: Path) -> None:
+    real = tmp_path / "real"
+    subprocess.run([sys.executable, repository / "train.py", "--out", tmp_path, "--images", "24"], check=True)
+    (tmp_path / "samples").rename(real)
+    file = study(
+        tmp_path,
+        repository,
+        command="--images 24",
+        trial={"generated": "{out}/samples/*.png"},
+        real=str(real),
+        axes={"flags": ["", "--harm 0.1", "--images 0"]},
+        design={"blocks": 1},
+        measure={"primary": "l1", "also": ["ssim", "logged(val/l1)"], "margin": "10%"},
+    )
+    store, _ = driven(tmp_path, file)
+    rows = by_arm(store)
+    assert rows["flags=--harm 0.1"]["l1"] > 2 * rows["baseline"]["l1"] > 0  # type: ignore[operator]
+    assert rows["baseline"]["heldout_hash"] == rows["flags=--harm 0.1"]["heldout_hash"]
+    assert rows["flags=--images 0"]["status"] == "failed"
+    assert "no images" in str(rows["flags=--images 0"]["error"])
+    assert {path.name for path in store.samples.glob("*.png")} >= {"b000-baseline.png", "target.png"}
+    measured = store.tables().measurements
+    assert set(measured.loc[measured["metric"] == "l1", "n_fake"].dropna()) == {24}
+
+
+WRONG = {
+    "unknown revision": (
+        {"axes": {"revision": ["main", "hamrful"]}},
+        "revision 'hamrful': there is none in .*did you mean 'harmful'",
+    ),
+    "no such patch": ({"axes": {"patch": ["none", "no.diff"]}}, "patch no.diff: no such file"),
+    "unknown placeholder": ({"trial": {"command": "python train.py --out {uot}"}}, "nothing fills {uot}.*'out'"),
+    "missing folder": ({"trial": {"directory": "nowhere"}}, "trial.directory: nowhere: no such folder"),
+    "missing program": ({"trial": {"command": "pyhton train.py --out {out} {flags}"}}, "pyhton: no such program"),
+    "missing real": (
+        {"trial": {"generated": "{out}/*.png"}, "real": "nowhere"},
+        "real: nowhere: no such folder",
+    ),
+    "a setting of built-in trials": ({"training": {"steps": 5}}, "is no setting of a trial that is a command"),
+    "an axis that nothing reads": ({"axes": {"lr": [1, 2]}}, "no {lr} stands in the command"),
+    "nothing logged": ({"measure": {"primary": "val"}}, r"no 'val'.*a value that a command logs is logged\(val\)"),
+    "no direction": ({"measure": {"primary": "logged(x)"}}, r"write logged\(x\):lower or logged\(x\):higher"),
+    "an image metric without images": ({"measure": {"primary": "ssim"}}, "ssim: is computed from images"),
+    "flags inside a word": ({"trial": {"command": "python train.py --out={out} --x={flags}"}}, "only as a word"),
+    "planted harm": ({"controls": {"positive": "planted-harm"}}, "goes with built-in trials"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_is_wrong_is_one_clear_message_before_anything_runs(tmp_path: Path, repository: Path, name: str) -> None:
+    changes, message = WRONG[name]
+    file = study(tmp_path, repository, **changes)
+    done = call("plan", file, "--results", tmp_path / "results")
+    assert done.returncode == 2, done.stdout
+    assert re.search(re.sub(r"[{}]", r"\\\g<0>", message), " ".join(done.stderr.split())), done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list((tmp_path).rglob("out"))
+
+
+def test_a_patch_that_does_not_apply_ends_it_before_anything_runs(tmp_path: Path, repository: Path) -> None:
+    patch = tmp_path / "old.diff"
+    patch.write_text("--- a/train.py\n+++ b/train.py\n@@ -1 +1 @@\n-never there\n+new\n", encoding="utf-8")
+    file = study(tmp_path, repository, axes={"patch": ["none", str(patch)]})
+    done = call("run", file, "--results", tmp_path / "results")
+    assert done.returncode == 2
+    assert f"patch {patch}: does not apply to {git(repository, 'rev-parse', 'main')[:12]}" in done.stderr
+    assert not (tmp_path / "results/own/out").exists()
+
+
+def test_the_plan_says_exactly_what_will_be_run(tmp_path: Path, repository: Path) -> None:
+    file = study(tmp_path, repository, trial={"environment": {"MODE": "fast {seed}"}})
+    before = files_of(tmp_path)
+    done = call("plan", file, "--results", tmp_path / "results", "--json")
+    assert done.returncode == 0, done.stderr
+    baseline, harmed = json.loads(done.stdout)["commands"]
+    assert files_of(tmp_path) - before <= {"results", "results/.cache"}
+    store, _ = driven(tmp_path, file, "design.blocks=1")
+    assert baseline["environment"]["OMP_NUM_THREADS"] == "1"
+    words = shlex.split(harmed["command"])
+    assert words[-2:] == ["--harm", "0.5"]
+    assert words[:2] == ["python", "train.py"]
+    assert words[words.index("--out") + 1] == str(store.folder.absolute() / "out" / f"b000-{slug(harmed['arm'])}")
+    assert baseline["environment"]["MODE"] == f"fast {words[words.index('--seed') + 1]}"
+
+
+def test_nothing_in_a_command_reaches_a_shell(tmp_path: Path, repository: Path) -> None:
+    file = study(tmp_path, repository, axes={"flags": ["", "--end '; touch {out}/owned $(touch {out}/too)'"]})
+    store, _ = driven(tmp_path, file, "design.blocks=1")
+    assert not list((store.folder / "out").rglob("owned")) + list((store.folder / "out").rglob("too"))
+    assert {row["status"] for row in by_arm(store).values()} == {"complete"}
+
+
+@pytest.mark.slow
+def test_a_study_of_two_revisions_that_is_killed_goes_on_and_loses_nothing(tmp_path: Path) -> None:
+    """Driver, workers and command die together; finished trials are not run again, the interrupted one is."""
+    repository = quick(tmp_path / "repository")
+    slow = (
+        (repository / "train.py")
+        .read_text(encoding="utf-8")
+        .replace("random.seed(", "import time; time.sleep(2)\nrandom.seed(")
+    )
+    commit(repository, "it takes its time", train__py=slow)
+    (repository / "train.py").write_text(slow.replace("1 + chance", "3 + chance"), encoding="utf-8")
+    file = study(tmp_path, repository, axes={"revision": ["main", "working-tree"]}, design={"blocks": 2})
+    words = [
+        sys.executable,
+        "-m",
+        "harness",
+        "run",
+        str(file),
+        "--results",
+        str(tmp_path / "results"),
+        "--workers",
+        "1",
+    ]
+    out = tmp_path / "results/own/out"
+    started = subprocess.Popen(words, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
+    store = Store(tmp_path / "results/own")
+    wait_until(lambda: len(store.done()) == 1 and len(list(out.glob("b*-*/"))) == 2)
+    kill(started.pid)
+    started.wait()
+    wait_until(lambda: not processes(str(out)), 30)
+    (interrupted,) = {path.name for path in out.iterdir() if path.is_dir()} - store.done()
+    (finished,) = store.done()
+    row = (store.folder / "trials" / f"{finished}.parquet").read_bytes()
+    (repository / "train.py").write_text("edited meanwhile", encoding="utf-8")
+    done = subprocess.run(words, env=environment(), capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"interrupted, and run again from scratch: {interrupted}" in done.stdout
+    assert (store.folder / "trials" / f"{finished}.parquet").read_bytes() == row
+    rows = store.tables().trials
+    assert rows["status"].tolist() == ["complete"] * 4
+    assert rows.groupby("arm")["commit"].nunique().tolist() == [1, 1]
+    assert "'revision=working-tree' hurts" in done.stdout or "No verdict on 'revision=working-tree'" in done.stdout
+    assert not (store.folder / "revisions").exists()
+
+
+@pytest.mark.slow
+def test_a_command_that_says_nothing_is_given_up(tmp_path: Path, repository: Path) -> None:
+    hang = {"command": "python -c 'import sys,time; time.sleep(60 if sys.argv[2:] else 0)' {out} {flags}"}
+    values = {"pattern": "(?P<loss>x)"}
+    file = study(
+        tmp_path,
+        repository,
+        trial={**hang, "values": values},
+        axes={"flags": ["", "hang"]},
+        design={"blocks": 1},
+        measure={"primary": "logged(loss)"},
+        runner={"trial_timeout": 2},
+    )
+    happened: list[object] = []
+    driver = Driver(read_study(file), tmp_path / "results", executor=Local(1), watch=happened.append)
+    driver.run()
+    rows = by_arm(driver.store)
+    assert rows["flags=hang"]["status"] == "timeout"
+    assert rows["baseline"]["status"] == "failed"
+    assert "holds no values" in str(rows["baseline"]["error"])
+    assert not processes("time.sleep(60 if")
