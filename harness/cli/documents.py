@@ -112,6 +112,23 @@ class StatusDocument(StudyDocument):
 
 
 @_described
+class CommandPlan(TypedDict):
+    """What is run for one arm."""
+
+    arm: str
+    command: str
+    """Its words, quoted as a shell would read them; none does."""
+    directory: str
+    commit: str
+    patch: str | None
+    """Digest."""
+    environment: dict[str, str]
+    """Variables beside those of the session."""
+    log: str
+    """File that takes what it prints."""
+
+
+@_described
 class PlanDocument(TypedDict):
     """`plan --json`: what a study will do, what is proved of its arms, and what it costs."""
 
@@ -139,6 +156,8 @@ class PlanDocument(TypedDict):
     ladder: NotRequired[list[Rung]]
     """What known damages to held-out images cost by each metric."""
     training_items: NotRequired[int]
+    commands: NotRequired[list[CommandPlan]]
+    """Of trials that are commands: what is run for each arm in block 0."""
 
 
 @_described

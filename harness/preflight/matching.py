@@ -27,6 +27,8 @@ def matching_document(study: Study, name: str, *, results: str | Path) -> dict[s
     Raises:
         HarnessError: There is no such arm, its data is missing, or it cannot be built.
     """
+    if study.trial is not None:
+        raise HarnessError("--matching: the arms are commands, whose weights are not known before they are run")
     baseline, *others = every = arms(study)
     arm = next((arm for arm in every if arm.name == name), None)
     if arm is None:

@@ -143,10 +143,10 @@ def _measure(outcome: _Outcome, task: TrialTask, cache: Path) -> None:
             for name, value in logged.items():
                 outcome.finals[name] = outcome.log.final(value, settings.values.at)
         if command.generated is not None:
-            assert task.settings.real is not None
+            assert command.real is not None
             outcome.images = measure_images(
                 command.generated,
-                Path(task.settings.real),
+                Path(command.real),
                 computed,
                 task.measure,
                 size=settings.size,

@@ -24,6 +24,7 @@ from harness.scripts.repository import Repository, is_work_tree
 from harness.study.command import NO_PATCH, WORKING_TREE, CommandSettings, filled
 from harness.study.design import Arm, Trial, trains_no_op
 from harness.study.study import BASELINE, Study
+from harness.study_folder import located
 from harness.trial.command_task import CommandTask
 
 FOLDER = "revisions"
@@ -68,7 +69,7 @@ class Sources:
         """
         assert study.trial is not None
         self.study, self.results = study, results.absolute()
-        self.directory = Path(study.trial.directory).absolute()
+        self.directory = located(study.trial.directory).absolute()
         if not self.directory.is_dir():
             raise HarnessError(f"trial.directory: {study.trial.directory}: no such folder")
         self._check_real()
@@ -96,7 +97,7 @@ class Sources:
         said = self.repository.said(commit)
         patch = None
         if command.patch != NO_PATCH:
-            path = Path(command.patch)
+            path = located(command.patch)
             commit = self.repository.patched(commit, path)
             patch = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
             self._keep(f"patch {command.patch}", patch, f"{path} changed")
@@ -137,9 +138,9 @@ class Sources:
         real = self.study.real
         if real is None:
             return
-        if not Path(real).is_dir():
+        if not located(real).is_dir():
             raise DataError(f"real: {real}: no such folder")
-        if not any(path.suffix.lower() in SUFFIXES for path in Path(real).rglob("*")):
+        if not any(path.suffix.lower() in SUFFIXES for path in located(real).rglob("*")):
             raise DataError(f"real: {real}: holds no images; allowed: {', '.join(sorted(SUFFIXES))}")
 
     def _check_program(self, source: ArmSource) -> None:
@@ -281,7 +282,7 @@ class Sources:
         names = _names(trial) | {
             "out": str(out),
             "directory": str(self.directory),
-            "real": str(Path(self.study.real or "").absolute()),
+            "real": "" if self.study.real is None else str(located(self.study.real).absolute()),
         }
         words = {name: str(word) for name, word in command.words.items()}
         symbolic = {name: f"{{{name}}}" for name in ("out", "directory", "real")}
@@ -293,6 +294,7 @@ class Sources:
             out=str(out),
             generated=None if command.generated is None else filled(command.generated, names | words),
             values=None if values is None or values.file is None else filled(values.file, names | words),
+            real=names["real"] or None,
             commit=source.said,
             patch=source.patch,
             shown=shlex.join(command.arguments(names | words | symbolic)),

@@ -62,7 +62,8 @@ class CommandSettings(Settings):
     `{seed}` a number that the block gives, `{block}` its number, `{arm}` the arm's name, `{directory}` and `{real}` are
     those of the study, `{flags}` becomes several words; other names are axes, or `words`."""
     directory: Text = "."
-    """Where it is run: a folder, or a git work tree, of which each trial runs in a copy of its revision."""
+    """Where it is run, seen from the study's file: a folder, or a place in a git work tree, of which each trial runs in
+    a copy of its revision."""
     generated: Text | None = None
     """Images that it leaves, such as `{out}/samples/*.png`, to be measured against `real`."""
     values: Annotated[

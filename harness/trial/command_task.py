@@ -21,6 +21,8 @@ class CommandTask:
     """The trial's own folder; what the command prints goes to a file of the same name with `.txt` behind it."""
     generated: str | None
     """Images that it leaves."""
+    real: str | None
+    """Folder of images that they are measured against."""
     values: str | None
     """File or folder of what it logs; None: what it prints."""
     commit: str

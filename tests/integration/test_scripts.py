@@ -179,7 +179,10 @@ WRONG = {
     "no such patch": ({"axes": {"patch": ["none", "no.diff"]}}, "patch no.diff: no such file"),
     "unknown placeholder": ({"trial": {"command": "python train.py --out {uot}"}}, "nothing fills {uot}.*'out'"),
     "missing folder": ({"trial": {"directory": "nowhere"}}, "trial.directory: nowhere: no such folder"),
-    "missing program": ({"trial": {"command": "pyhton train.py --out {out} {flags}"}}, "pyhton: no such program"),
+    "missing program": (
+        {"trial": {"command": "no-program train.py --out {out} {flags}"}},
+        "no-program: no such program",
+    ),
     "missing real": (
         {"trial": {"generated": "{out}/*.png"}, "real": "nowhere"},
         "real: nowhere: no such folder",
@@ -304,3 +307,26 @@ def test_a_command_that_says_nothing_is_given_up(tmp_path: Path, repository: Pat
     assert rows["baseline"]["status"] == "failed"
     assert "holds no values" in str(rows["baseline"]["error"])
     assert not processes("time.sleep(60 if")
+
+
+def test_a_folder_without_git_is_run_in_place_and_data_that_git_ignores_is_linked(tmp_path: Path) -> None:
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    (plain / "train.py").write_text(QUICK, encoding="utf-8")
+    store, _ = driven(tmp_path, study(tmp_path, plain, design={"blocks": 1}))
+    assert {row["commit"] for row in by_arm(store).values()} == {store_record(store)["working-tree"]}
+    with pytest.raises(HarnessError, match="revisions and patches need a git repository"):
+        driven(tmp_path / "other", study(tmp_path, plain, axes={"revision": ["main", "new"]}))
+    repository = quick(tmp_path / "repository")
+    commit(repository, "it reads data", train__py=QUICK + "\nopen('data/numbers').read()\n", gitignore="data\n")
+    git(repository, "mv", "gitignore", ".gitignore")
+    git(repository, "commit", "--quiet", "--message", "data is ignored")
+    (repository / "data").mkdir()
+    (repository / "data" / "numbers").write_text("1", encoding="utf-8")
+    for links, status in ([], "failed"), (["data"], "complete"):
+        file = study(tmp_path, repository, study=f"own{len(links)}", trial={"links": links}, design={"blocks": 1})
+        assert by_arm(driven(tmp_path, file)[0])["baseline"]["status"] == status
+
+
+def store_record(store: Store) -> dict[str, str]:
+    return dict(json.loads((store.folder / "sources.json").read_text(encoding="utf-8")))
