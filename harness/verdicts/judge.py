@@ -198,9 +198,10 @@ def judge(study: Study, tables: Tables, plan: Mapping[str, ArmPlan] | None = Non
     changed = provisional(tables.frozen)
     identical = identical_arms(tables, whole, study.measure.primary)
     analyses = [_analysis(study, whole, every, plan, metric, identical, changed) for metric in study.measure.metrics]
-    told = {metric: sensitivity(study, counted, every, plan, metric) for metric in study.measure.metrics}
+    metrics = study.measure.metrics
+    mixed = {m: belonging.gates(study, with_features(counted, tables, m), every) for m in metrics}
+    told = {m: sensitivity(study, counted, every, plan, m, mixed[m]) for m in metrics}
     health = study_health(study, tables, counted, every)
-    mixed = {m: belonging.gates(study, with_features(counted, tables, m), every) for m in study.measure.metrics}
     analyses = [None if a is None else _gated(a, told[a.metric], health, mixed[a.metric]) for a in analyses]
 
     def effects_on(metric: str) -> Factorial | None:
@@ -230,7 +231,7 @@ def judge(study: Study, tables: Tables, plan: Mapping[str, ArmPlan] | None = Non
         primary=primary,
         others=others,
         effects=effects,
-        controls=judged_controls(study, tables, counted, every),
+        controls=judged_controls(study, tables, counted, every, mixed[study.measure.primary]),
         health=health,
         claims=tuple(settle_claim(study, claim, whole, by_metric, effects_on, told) for claim in study.claims),
         notes=(*map(str, tables.left_out), *_notes(study, tables, trials, every)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from harness.metrics.catalogue import metric_named
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def judged_controls(study: Study, tables: Tables, trials: pd.DataFrame, every: tuple[Arm, ...]) -> tuple[Control, ...]:
+def judged_controls(
+    study: Study, tables: Tables, trials: pd.DataFrame, every: tuple[Arm, ...], mixed: Mapping[str, str]
+) -> tuple[Control, ...]:
     """Judge the arms whose answer is known by the primary metric, the positive one first, as far as they have rows.
 
     Args:
@@ -29,6 +32,7 @@ def judged_controls(study: Study, tables: Tables, trials: pd.DataFrame, every: t
         tables: Its tables, of which the measurements are read where the course of a control matters.
         trials: The rows of `trials` that are judged.
         every: All arms.
+        mixed: Why rows of an arm and the baseline's do not belong together, by arm: such a control shows nothing.
     """
     primary, names = metric_named(study.measure.primary), set(trials["arm"])
     judged: list[Control] = []
@@ -66,11 +70,20 @@ def judged_controls(study: Study, tables: Tables, trials: pd.DataFrame, every: t
                 )
             case "no-op":
                 judged.append(controls.no_op(rows, arm=arm.name, baseline=BASELINE))
-    return tuple(judged)
+    return tuple(_of_mixed_rows(c, mixed[c.arm]) if c.arm in mixed else c for c in judged)
+
+
+def _of_mixed_rows(control: Control, reason: str) -> Control:
+    return replace(control, outcome="not told apart", passed=None, sentence=f"'{control.arm}' shows nothing: {reason}.")
 
 
 def sensitivity(
-    study: Study, trials: pd.DataFrame, every: tuple[Arm, ...], plan: Mapping[str, ArmPlan], metric: str
+    study: Study,
+    trials: pd.DataFrame,
+    every: tuple[Arm, ...],
+    plan: Mapping[str, ArmPlan],
+    metric: str,
+    mixed: Mapping[str, str],
 ) -> Sensitivity:
     """Return whether the positive control was told apart by one metric, or why not.
 
@@ -82,11 +95,14 @@ def sensitivity(
         every: All arms.
         plan: What preflight said of each arm.
         metric: The metric.
+        mixed: Why rows of an arm and the baseline's do not belong together, by arm.
     """
     arm = next((arm for arm in every if arm.control == "positive"), None)
     if arm is None:
         return sensitivity_of(None)
     rows = values_of(_pairs(study, trials, arm), metric)
+    if arm.name in mixed:
+        return Sensitivity(shown=False, reason=f"{positive_name(study, arm)}: not told apart: {mixed[arm.name]}")
     if {arm.name, BASELINE} <= set(rows["arm"]):
         expect = (arm.expect or "worse") if metric == study.measure.primary else "differs"
         return sensitivity_of(_positive(study, arm, rows, metric, expect))

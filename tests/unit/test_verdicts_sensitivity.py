@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from pretended import fill, study
 
@@ -338,3 +340,17 @@ def test_a_control_that_is_named_twice_is_one_arm() -> None:
     of = asked(controls={"negative": ["a/a", "no-ops", AWAY, "a/a", AWAY, "no-ops"]})
     names = [arm.name for arm in arms(of) if arm.control]
     assert names == ["a/a", "no-op blur", "no-op adamw", "negative control"]
+
+
+def test_a_control_whose_rows_and_the_baselines_do_not_belong_together_shows_nothing(tmp_path: Path) -> None:
+    of = asked(controls={"positive": AWAY})
+    assert judged(tmp_path, of, fids=WORSE).controls[0].outcome == "told apart"
+    (path,) = (tmp_path / of.study / "trials").glob("b002-positive*.parquet")
+    table = pq.read_table(path)
+    column = table.schema.get_field_index("code_version")
+    pq.write_table(table.set_column(column, "code_version", pa.array(["0.2.0+def"])), path)
+    findings = judge_stored(Store(tmp_path / of.study))[1]
+    (control,) = findings.controls
+    assert (control.outcome, control.passed) == ("not told apart", None)
+    assert "do not belong together: code_version differs in 1 of 9 blocks" in control.sentence
+    assert verdicts(findings)[EQUAL] == "not sensitive"
