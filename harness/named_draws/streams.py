@@ -1,0 +1,265 @@
+"""Names of draws and their seeds: which stream the next draw of a generator is served from."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import NamedTuple
+
+from harness.named_draws.places import Place, place_of
+from harness.randomness import numbered_seeds, seed_for
+
+COUNT = (1 << 32) - 1
+"""The low bits of a mark: how many draws a generator has made since its seed. The high bits say which sequence."""
+REMEMBERED_SEQUENCES = 1024
+FIRST_DRAWS, LAST_DRAWS = 1024, 16384
+"""Draws of a sequence that can be repeated after the script seeds again, or goes back to a saved state."""
+
+Shape = tuple[int | str, ...]
+
+
+class Name(NamedTuple):
+    """What a draw is named by, beside the block, the seed that the script chose, and the count for that name."""
+
+    place: Place
+    parameter: str
+    """The parameter that is filled, by its way through the modules without numbers, e.g. ``down.conv.weight``."""
+    function: str
+    shape: Shape
+
+    def __str__(self) -> str:
+        return f"{self.function}{list(self.shape)} {self.parameter} < {self.place}"
+
+
+class Draw(NamedTuple):
+    """One draw: its name, how many of that name came before, and its seed."""
+
+    name: Name
+    count: int
+    seed: int
+    sequence: str
+
+
+@dataclass(slots=True, eq=False)
+class _Counter:
+    name: Name
+    count: int
+    seed: Callable[[int], int]
+
+
+@dataclass(slots=True, eq=False)
+class Sequence:
+    """The draws of a generator since it was given a seed."""
+
+    label: str
+    """What stands for the seed in the names: empty for the first seed of a program, so that any seed will do."""
+    value: int
+    """The seed as the script knows it."""
+    mark: int
+    """Seed of a real generator that stands at the beginning of this sequence; plus n after n draws."""
+    own: bool
+    """Whether the script chose the seed after its first; then it means equal draws for equal seeds."""
+    shared: bool
+    """Whether all ranks of a distributed program draw the same: generators that the script itself made."""
+    length: int = 0
+    longest: int = 0
+    items: int = 0
+    counters: dict[Name, _Counter] = field(default_factory=dict)
+    log: dict[int, Draw] = field(default_factory=dict)
+
+
+@dataclass(slots=True, eq=False)
+class Position:
+    """Where a generator stands: after how many draws of which sequence."""
+
+    sequence: Sequence
+    at: int = 0
+
+
+class Item(NamedTuple):
+    """The item of a data set that is being loaded, and where the program's generators stood before it."""
+
+    name: tuple[object, ...]
+    outer: dict[str, Position]
+
+
+class Streams:
+    """Every sequence of draws of this process, and what was seen of them.
+
+    A script's own seeds keep their meaning. Seeding again with a value, or going back to a saved state, repeats the
+    draws that followed, as long as the same functions ask for the same shapes in the same order; that is what a
+    generator would do. Only the first seed of the program is left out of the names.
+    """
+
+    def __init__(self, key: str, *, naming: bool = True) -> None:
+        self.key = key
+        self.naming = naming
+        self.watchers: list[Callable[[Draw, object], None]] = []
+        self.escapes: OrderedDict[str, int] = OrderedDict()
+        self.draws = 0
+        self.last: Name | None = None
+        self.item: Item | None = None
+        self._sequences: OrderedDict[tuple[str, str], Sequence] = OrderedDict()
+        self._marks: dict[int, Sequence] = {}
+        self._firsts: dict[str, int] = {}
+        self._forked = False
+        self.lock = threading.RLock()
+        self.drawing = 0
+        os.register_at_fork(after_in_child=self._in_child)
+
+    def _in_child(self) -> None:
+        self.lock = threading.RLock()
+        self.drawing = 0
+        self._forked = True
+        self.draws = 0
+        self.escapes.clear()
+
+    def is_drawing(self) -> bool:
+        """Whether this thread is inside of a draw that has its name: what is drawn then is part of it."""
+        return self.drawing == threading.get_ident()
+
+    @property
+    def is_child(self) -> bool:
+        """Whether this process was started by another one of the program, through fork or multiprocessing."""
+        return self._forked or multiprocessing.parent_process() is not None
+
+    def unseeded(self, kind: str) -> Position:
+        """Return where a generator of the program stands before anything seeds it."""
+        return Position(self._sequence(kind, "", seed_for(self.key, f"initial {kind}")))
+
+    def seeded(self, kind: str, value: int, *, by_library: bool = False) -> Position:
+        """Return the beginning of the sequence that a seed means.
+
+        Args:
+            kind: Which of the program's generators is seeded, e.g. ``random``.
+            value: The seed.
+            by_library: Whether a library seeds a process that it has started, as DataLoader does its workers.
+        """
+        if kind not in self._firsts and not self.is_child:
+            self._firsts[kind] = value
+        label = f"seed {value}"
+        if self._firsts.get(kind) == value:
+            before = self._sequences.get((kind, ""))
+            label = "" if before is None or before.value == value or not before.length else "first seed"
+        return self._begin(self._sequence(kind, label, value, own=label.startswith("seed") and not by_library))
+
+    def explicit(self, kind: str, value: int) -> Position:
+        """Return the beginning of the sequence of a generator that the script made and seeded itself."""
+        return self._begin(self._explicit(kind, value))
+
+    def copied(self, kind: str, value: int, at: int) -> Position:
+        """Return where a generator of the script stands that was copied or pickled after some draws."""
+        return self._at(self._explicit(kind, value), at)
+
+    def _explicit(self, kind: str, value: int) -> Sequence:
+        label = "first seed" if value in self._firsts.values() else f"seed {value}"
+        return self._sequence(f"own {kind}", label, value, own=True, shared=True)
+
+    def in_item(self, kind: str, position: Position) -> Position:
+        """Return where a generator draws from while an item is loaded: a sequence that no other item's draws move.
+
+        Where the script has seeded the generator itself, items are counted from that seed, as it would have it;
+        otherwise the item is named by its epoch and its number.
+        """
+        outer = None if self.item is None else self.item.outer.get(kind)
+        if self.item is None or outer is None or outer.sequence is not position.sequence or outer.at != position.at:
+            return position
+        sequence = outer.sequence
+        if sequence.own:
+            label = f"{sequence.label} item {sequence.items}"
+            sequence.items += 1
+        else:
+            label = f"item {self.item.name}"
+        return self._begin(self._sequence(kind, label, sequence.value))
+
+    def _begin(self, sequence: Sequence) -> Position:
+        for counter in sequence.counters.values():
+            counter.count = 0
+        sequence.items = 0
+        return Position(sequence)
+
+    def _sequence(
+        self, kind: str, label: str, value: int, *, own: bool = False, shared: bool = False
+    ) -> Sequence:
+        sequence = self._sequences.get((kind, label))
+        if sequence is None:
+            mark = seed_for(self.key, f"mark {kind} {label}") & ~COUNT
+            sequence = self._sequences[kind, label] = Sequence(label, value, mark, own, shared)
+            self._marks[mark] = sequence
+            if len(self._sequences) > REMEMBERED_SEQUENCES:
+                self._forget()
+        else:
+            sequence.value = value
+            self._sequences.move_to_end((kind, label))
+        return sequence
+
+    def _forget(self) -> None:
+        """Forget the sequence that was begun longest ago, but none of a program's generators from before its seeds."""
+        oldest = next(key for key in self._sequences if key[1] not in ("", "first seed"))
+        del self._marks[self._sequences.pop(oldest).mark]
+
+    def position_of(self, mark: int) -> Position | None:
+        """Return the position that a real generator's seed stands for, or None when something else seeded it."""
+        sequence, at = self._marks.get(mark & ~COUNT), mark & COUNT
+        return None if sequence is None else self._at(sequence, at)
+
+    def _at(self, sequence: Sequence, at: int) -> Position:
+        """Return a position; one that only an earlier process can have reached begins a sequence of its own."""
+        if at <= sequence.longest:
+            return Position(sequence, at)
+        label = f"{sequence.label} resumed at {at}"
+        return Position(self._sequence("", label, sequence.value, own=sequence.own, shared=sequence.shared))
+
+    def draw(self, position: Position, function: str, shape: Shape, frame: FrameType | None, parameter: str = "") -> Draw:
+        """Return the next draw of a generator, and move its position."""
+        sequence, at = position.sequence, position.at
+        position.at = at + 1
+        self.draws += 1
+        if at < sequence.length:
+            again = sequence.log.get(at)
+            if again is not None and again.name.function == function and again.name.shape == shape:
+                counter = sequence.counters[again.name]
+                counter.count = max(counter.count, again.count + 1)
+                return again
+        name = Name(place_of(frame), parameter, function, shape)
+        counter = sequence.counters.get(name) or self._counter(sequence, name)
+        draw = Draw(counter.name, counter.count, counter.seed(counter.count), sequence.label)
+        counter.count += 1
+        self.last = counter.name
+        sequence.log[at] = draw
+        sequence.length = at + 1
+        sequence.longest = max(sequence.longest, sequence.length)
+        if at >= LAST_DRAWS + FIRST_DRAWS:
+            sequence.log.pop(at - LAST_DRAWS, None)
+        return draw
+
+    def _counter(self, sequence: Sequence, name: Name) -> _Counter:
+        rank = "" if sequence.shared else rank_text()
+        seed = numbered_seeds(self.key, f"{rank}{sequence.label}/{name}")
+        counter = sequence.counters[name] = _Counter(name, 0, seed)
+        return counter
+
+    def escaped(self, kind: str) -> None:
+        """Note that a generator moved although no named draw asked it to."""
+        where = f"{kind}, after {'the start' if self.last is None else self.last}"
+        self.escapes[where] = self.escapes.get(where, 0) + 1
+
+    def watched(self, draw: Draw, result: object) -> None:
+        """Show a draw and what came of it to whoever watches."""
+        for watcher in self.watchers:
+            watcher(draw, result)
+
+
+def rank_text() -> str:
+    """Return what stands for this process in the names of a distributed program: empty for its first."""
+    rank = os.environ.get("RANK", "0")
+    distributed = sys.modules.get("torch.distributed")
+    if distributed is not None and distributed.is_available() and distributed.is_initialized():
+        rank = str(distributed.get_rank())
+    return "" if rank == "0" else f"rank {rank} "

@@ -1,0 +1,215 @@
+"""Torch: every kernel that draws is served from named streams, below autograd and whoever calls it."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import HarnessError
+from harness.named_draws.parameters import Parameters
+from harness.named_draws.streams import Position, Shape, Streams
+
+if TYPE_CHECKING:
+    import torch
+
+DEVICES = ("CPU", "CUDA")
+DRAWING = frozenset(
+    "_efficient_attention_forward _flash_attention_forward _fused_dropout _sample_dirichlet"
+    " _scaled_dot_product_cudnn_attention _scaled_dot_product_efficient_attention"
+    " _scaled_dot_product_flash_attention _standard_gamma bernoulli bernoulli_ binomial cauchy_ exponential_ geometric_"
+    " log_normal_ multinomial native_dropout normal normal_ poisson random_ randperm rrelu_with_noise"
+    " rrelu_with_noise_ uniform_".split()
+)
+"""Operators with a kernel that draws; all others that draw (rand, dropout, …) are made of these."""
+FRESH = slice(8, 24)
+"""Bytes of the CPU generator's state that tell whether it has drawn since it was seeded."""
+
+
+class TorchDraws:
+    """Torch's generators under names, from `install` to `remove`."""
+
+    kind = "torch"
+
+    def __init__(self, streams: Streams) -> None:
+        self.streams = streams
+        self.parameters = Parameters()
+        self._library: Any = None
+        self._saved: list[tuple[torch.Generator, torch.Tensor]] = []
+        self._replaced: list[tuple[Any, str, Any]] = []
+        self._plain: dict[str, Position] = {}
+        self._fresh: list[int] = []
+
+    def install(self) -> None:
+        """Serve every draw from here on.
+
+        Raises:
+            HarnessError: This torch cannot lend its kernels.
+        """
+        import torch
+
+        if not hasattr(torch.library, "get_kernel"):
+            raise HarnessError(f"torch {torch.__version__}: named draws need torch >= 2.9")
+        self._fresh = torch.Generator().get_state()[FRESH].tolist()
+        self._library = torch.library.Library("aten", "IMPL")
+        devices = [device for device in DEVICES if device == "CPU" or torch.backends.cuda.is_built()]
+        for operator in torch._C._dispatch_get_all_op_names():
+            if operator.startswith("aten::") and operator[6:].partition(".")[0] in DRAWING:
+                for device in devices:
+                    if torch._C._dispatch_has_kernel_for_dispatch_key(operator, device):
+                        self._serve(operator, device)
+        if self.streams.naming:
+            self._take_generators()
+        self.parameters.install()
+
+    def _take_generators(self) -> None:
+        import torch
+
+        for kind, generator in self._defaults():
+            self._saved.append((generator, generator.get_state()))
+            self.move(generator, self.streams.unseeded(kind))
+        for module, name, function in (
+            (torch.random, "initial_seed", self._initial_seed),
+            (torch.random, "seed", self._new_seed),
+        ):
+            for owner in (module, torch):
+                self._replaced.append((owner, name, getattr(owner, name)))
+                setattr(owner, name, function)
+
+    def remove(self) -> None:
+        """Give torch its kernels back, and its generators as they were."""
+        self._library._destroy()
+        self.parameters.remove()
+        for owner, name, function in self._replaced:
+            setattr(owner, name, function)
+        for generator, state in self._saved:
+            generator.set_state(state)
+
+    @staticmethod
+    def _defaults() -> list[tuple[str, torch.Generator]]:
+        import torch
+
+        cuda = torch.cuda.default_generators if torch.cuda.is_initialized() else ()
+        return [("torch", torch.default_generator), *((f"torch cuda:{n}", g) for n, g in enumerate(cuda))]
+
+    def move(self, generator: torch.Generator, position: Position) -> None:
+        """Make a generator's own seed say where it stands; saving and restoring its state then goes there too."""
+        generator.manual_seed(position.sequence.mark + position.at)
+
+    def _stand(self, asked: torch.Generator | None, device: torch.device) -> tuple[torch.Generator | None, Position]:
+        """Return the generator that a kernel draws from, None when it must be left alone, and where it stands."""
+        import torch
+
+        cuda = device.type == "cuda"
+        kind = f"torch {device}" if cuda else "torch"
+        default = torch.cuda.default_generators[device.index or 0] if cuda else torch.default_generator
+        generator = default if asked is None else asked
+        if not self.streams.naming or (cuda and torch.cuda.is_current_stream_capturing()):
+            if self.streams.naming:
+                self.streams.escaped(f"{kind}, while a graph is captured")
+            return None, self._plain.setdefault(kind, Position(self.streams.unseeded(f"plain {kind}").sequence))
+        if generator is default:
+            if not self._is_fresh(generator):
+                self.streams.escaped(kind)
+            return generator, self.streams.in_item(kind, self._position(generator, kind))
+        at = self.streams.position_of(generator.initial_seed())
+        return generator, at or self.streams.explicit(kind, generator.initial_seed())
+
+    @property
+    def position(self) -> Position:
+        """Where the default generator of the CPU stands; seen by its seed, so that the script may seed it unseen."""
+        import torch
+
+        generator = torch.default_generator
+        position = self._position(generator, "torch")
+        if generator.initial_seed() != position.sequence.mark + position.at:
+            self.move(generator, position)
+        return position
+
+    @position.setter
+    def position(self, position: Position) -> None:
+        import torch
+
+        if torch.default_generator.initial_seed() != position.sequence.mark + position.at:
+            self.move(torch.default_generator, position)
+
+    def _position(self, generator: torch.Generator, kind: str) -> Position:
+        """Return where a default generator stands, by its seed: a mark of ours, or what the script seeded it with."""
+        value = generator.initial_seed()
+        at = self.streams.position_of(value)
+        return at or self.streams.seeded(kind, value, by_library=value == _worker_seed())
+
+    def check(self) -> None:
+        """Note whether a default generator moved since the last draw that was served."""
+        for kind, generator in self._defaults():
+            if not self._is_fresh(generator):
+                self.streams.escaped(kind)
+                self.move(generator, self._position(generator, kind))
+
+    def _is_fresh(self, generator: torch.Generator) -> bool:
+        if generator.device.type == "cuda":
+            return generator.get_offset() == 0
+        return generator.get_state()[FRESH].tolist() == self._fresh
+
+    def _serve(self, operator: str, device: str) -> None:
+        import torch
+
+        base, _, overload = operator[6:].partition(".")
+        schema = getattr(getattr(torch.ops.aten, base), overload or "default")._schema
+        names = [argument.name for argument in schema.arguments]
+        at = names.index("generator") if "generator" in names else len(names)
+        numbers = [names.index(name) for name in ("n", "num_samples") if name in names]
+        kernel = torch.library.get_kernel(operator, device)
+        function, in_place = f"torch.{base.rstrip('_')}", base.endswith("_")
+        streams = self.streams
+
+        def serve(keys: Any, *args: Any, **kwargs: Any) -> Any:
+            if streams.is_drawing():
+                return kernel.call_boxed(keys, *args, **kwargs)
+            tensor = next((value for value in args if hasattr(value, "shape")), None)
+            shape: Shape = () if tensor is None else tuple(tensor.shape)
+            if numbers:
+                shape += tuple(args[number] for number in numbers)
+            if tensor is None:
+                tensor = kwargs["out"]
+            asked = kwargs.get("generator", args[at] if at < len(args) else None)
+            parameter = self.parameters.name_of(tensor) if in_place else ""
+            with streams.lock:
+                generator, position = self._stand(asked, tensor.device)
+                draw = streams.draw(position, function, shape, sys._getframe(), parameter)
+                if generator is not None:
+                    generator.manual_seed(draw.seed)
+                streams.drawing = threading.get_ident()
+                try:
+                    result = kernel.call_boxed(keys, *args, **kwargs)
+                finally:
+                    streams.drawing = 0
+                    if generator is not None:
+                        self.move(generator, position)
+                if streams.watchers:
+                    streams.watched(draw, result)
+            return result
+
+        self._library.impl(operator[6:], serve, device, with_keyset=True, allow_override=True)
+
+    def _initial_seed(self) -> int:
+        """Return the seed of the default generator as the script knows it; stands for `torch.initial_seed`."""
+        import torch
+
+        return self.position.sequence.value
+
+    def _new_seed(self) -> int:
+        """Seed torch with a number that the block decides, not the machine; stands for `torch.seed`."""
+        import torch
+
+        with self.streams.lock:
+            value = self.streams.draw(self.position, "torch.seed", (), sys._getframe()).seed
+        torch.manual_seed(value)
+        return value
+
+
+def _worker_seed() -> int | None:
+    """Return the seed that DataLoader has given to this process, if it is one of its workers."""
+    worker = sys.modules.get("torch.utils.data._utils.worker")
+    info = None if worker is None else worker.get_worker_info()
+    return None if info is None else int(info.seed)
