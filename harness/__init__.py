@@ -11,6 +11,7 @@ from harness.provenance import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     import pandas as pd
@@ -19,13 +20,14 @@ if TYPE_CHECKING:
     from harness.errors import HarnessError
     from harness.executors.base import Executor
     from harness.executors.named import ExecutorName
+    from harness.named_draws.activation import NamedDraws
     from harness.results.store import Tables
     from harness.statistics import Margin
     from harness.statistics.verdict_rule import Better, Scale
     from harness.study.study import Study
     from harness.verdicts.judge import StudyVerdicts
 
-__all__ = ["HarnessError", "Study", "__version__", "compare", "load", "plan", "run", "score"]
+__all__ = ["HarnessError", "Study", "__version__", "compare", "load", "matched", "plan", "run", "score"]
 __version__ = VERSION
 
 
@@ -243,3 +245,28 @@ def score(
     from harness.metrics.score import score as score_folders
 
     return score_folders(Path(real), Path(fake), metrics=metrics, size=size, seed=seed)
+
+
+def matched(block: int | str, *, seed: int = 0, trace: str | Path | None = None) -> AbstractContextManager[NamedDraws]:
+    """Name every draw of torch, NumPy and `random` inside a ``with``, as ``match`` does for whole programs.
+
+    Args:
+        block: The block; equal in the arms that are compared.
+        seed: The study's seed; another one is a replication.
+        trace: File for the draws, batches and first weights of what runs inside.
+
+    Raises:
+        HarnessError: Draws are named already.
+
+    Example:
+        >>> import harness, random
+        >>> def draws(extra):
+        ...     with harness.matched(block=3):
+        ...         other = [random.gauss(0, 1) for _ in range(extra)]
+        ...         return random.random()
+        >>> draws(extra=0) == draws(extra=5)
+        True
+    """
+    from harness.named_draws.activation import matched as named_draws
+
+    return named_draws(block, seed=seed, trace=trace)

@@ -11,6 +11,7 @@ import typer
 
 from harness.cli.answers import answers
 from harness.cli.ending import DONE, ended
+from harness.cli.match import match
 from harness.cli.plan import plan
 from harness.cli.reference import doctor, explain, schema
 from harness.cli.run import run
@@ -51,6 +52,7 @@ COMMANDS = (
 """In the order of `--help`; a new command is a function in a module of this folder, and its name here."""
 for command in COMMANDS:
     app.command()(command)
+app.command(context_settings={"allow_interspersed_args": False})(match)
 
 
 def main(arguments: list[str] | None = None, *, exit_with: Callable[[int], Any] = sys.exit) -> None:

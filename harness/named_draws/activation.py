@@ -7,6 +7,7 @@ import contextlib
 import importlib.abc
 import importlib.machinery
 import json
+import multiprocessing.util
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -61,7 +62,7 @@ class NamedDraws:
         for part in reversed(self._parts):
             part.remove()
         if self.trace is not None:
-            self.trace.close()
+            self.trace.close(self.report())
 
     def check(self) -> None:
         """Look for draws that were made past the names."""
@@ -166,19 +167,24 @@ def start_from_environment() -> None:
     trace = None if matching.trace is None else Trace(Path(matching.trace), matching)
     draws = NamedDraws(matching, trace=trace)
     draws.start()
-    atexit.register(_finish, draws, os.getpid())
+    atexit.register(_finish, draws)
+    multiprocessing.util.register_after_fork(draws, _report_too)
 
 
-def _finish(draws: NamedDraws, process: int) -> None:
-    """Write what this process did; a forked child that runs its parent's end has a report of its own."""
+def _report_too(draws: NamedDraws) -> None:
+    """Have a forked child of multiprocessing report when it ends; it runs nothing that `atexit` knows."""
+    multiprocessing.util.Finalize(None, _finish, args=(draws,), exitpriority=0)
+
+
+def _finish(draws: NamedDraws) -> None:
+    """Write what this process did."""
     draws.check()
-    if draws.trace is not None:
-        draws.trace.close()
     report = draws.report()
-    folder = draws.matching.reports
-    if folder is not None and (report["draws"] or os.getpid() == process):
+    if draws.trace is not None:
+        draws.trace.close(report)
+    if draws.matching.reports is not None:
         with contextlib.suppress(OSError):
-            (Path(folder) / f"{os.getpid()}.json").write_text(json.dumps(report))
+            (Path(draws.matching.reports) / f"{os.getpid()}.json").write_text(json.dumps(report))
 
 
 _active: NamedDraws | None = None

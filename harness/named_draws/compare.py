@@ -1,4 +1,4 @@
-"""Two traces side by side: the first place where they part, and the shares of draws, batches and weights that are equal."""
+"""Two traces side by side: where they first part, and the shares of draws, batches and weights that are equal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 from harness.errors import HarnessError
 from harness.named_draws.trace import FORMAT
 
-DRAW_KEYS = ("draw", "function", "parameter", "sequence", "count")
+DRAW_KEYS = ("draw", "function", "parameter", "sequence", "number")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +66,7 @@ class Comparison:
 
     def document(self) -> dict[str, Any]:
         """Return all of it as plain data."""
-        optimizers = [
-            {"number": one.number, "kind": one.kind, **one.elements.document()} for one in self.optimizers
-        ]
+        optimizers = [{"number": one.number, "kind": one.kind, **one.elements.document()} for one in self.optimizers]
         return {
             "identical": self.identical,
             "draws": self.draws.document(),
@@ -91,7 +89,7 @@ class Comparison:
             for one in (self.optimizers if len(self.optimizers) > 1 else ())
         ]
         for name, escaped in zip("AB", self.escaped, strict=True):
-            lines += [f"escaped in {name}: {count} times {where}" for where, count in escaped.items()]
+            lines += [f"escaped in {name}: {where}, {count} x" for where, count in escaped.items()]
         if self.parts_at is None:
             lines.append("the traces do not part" if self.identical else "every draw that both make is equal")
         else:
@@ -115,7 +113,10 @@ def compare_traces(a: Path, b: Path) -> Comparison:
     batches = _shared([list(trace.batches) for trace in traces])
     numbers = sorted({*first.weights, *second.weights})
     optimizers = tuple(_optimizer(number, first, second) for number in numbers)
-    weights = _elements([row for rows in first.weights.values() for row in rows], [row for rows in second.weights.values() for row in rows])
+    weights = _elements(
+        [row for rows in first.weights.values() for row in rows],
+        [row for rows in second.weights.values() for row in rows],
+    )
     return Comparison(
         draws=draws,
         batches=batches,
@@ -166,7 +167,7 @@ class _Trace:
         if "draw" in line:
             key = (*(line[name] for name in DRAW_KEYS), tuple(line["shape"]))
             parameter = f" of {line['parameter']}" if line["parameter"] else ""
-            text = f"{line['function']}{line['shape']}{parameter}, asked for at {line['draw']} (number {line['count'] + 1} there)"
+            text = f"{line['function']}{line['shape']}{parameter}, number {line['number'] + 1} at {line['draw']}"
             self.draws.append(_Line(key, line["digest"], text))
         elif "batch" in line:
             self.batches.append((line["batch"], line["digest"]))
@@ -186,7 +187,9 @@ def _shared(identities: Sequence[Sequence[Hashable]]) -> Shared:
 
 def _elements(first: Sequence[tuple[int, Hashable]], second: Sequence[tuple[int, Hashable]]) -> Shared:
     equal = Counter(first) & Counter(second)
-    return Shared(sum(n for n, _ in first), sum(n for n, _ in second), sum(n * times for (n, _), times in equal.items()))
+    return Shared(
+        sum(n for n, _ in first), sum(n for n, _ in second), sum(n * times for (n, _), times in equal.items())
+    )
 
 
 def _optimizer(number: int, first: _Trace, second: _Trace) -> Optimizer:
@@ -203,7 +206,18 @@ def _parting(first: _Trace, second: _Trace) -> dict[str, Any] | None:
             if digests.get(line.key) != line.digest:
                 differs = line.key in digests
                 what = "came to other values" if differs else f"is made only in {name}"
-                partings.append((at, name, {"trace": name, "draw": at + 1, "only": not differs, "what": f"draw {at + 1} of {name}: {line.text}, which {what}"}))
+                partings.append(
+                    (
+                        at,
+                        name,
+                        {
+                            "trace": name,
+                            "draw": at + 1,
+                            "only": not differs,
+                            "what": f"draw {at + 1} of {name}: {line.text}, which {what}",
+                        },
+                    )
+                )
                 break
     return min(partings, key=lambda parting: parting[:2])[2] if partings else None
 

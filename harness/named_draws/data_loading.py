@@ -94,8 +94,9 @@ class DataLoading:
         key = number if isinstance(number, int) else str(number)
         times = fetcher.harness_times[key] = fetcher.harness_times.get(key, -1) + 1
         generators = self.generators()
-        before, self.streams.item = self.streams.item, Item(
-            (fetcher.harness_name, key, times), {generator.kind: generator.position for generator in generators}
+        before, self.streams.item = (
+            self.streams.item,
+            Item((fetcher.harness_name, key, times), {generator.kind: generator.position for generator in generators}),
         )
         try:
             return function(*args)

@@ -18,10 +18,12 @@ from harness.named_draws.streams import Position, Shape, Streams
 
 if TYPE_CHECKING:
     import numpy.random as draws
+    from numpy.random import Generator as LegacyGenerator
+    from numpy.random import RandomState as LegacyState
 else:  # while `numpy.random` is imported for the first time, `numpy` does not know it yet
     draws = importlib.import_module("numpy.random")
-
-LegacyState, LegacyGenerator, legacy_default_rng = draws.RandomState, draws.Generator, draws.default_rng
+    LegacyState, LegacyGenerator = draws.RandomState, draws.Generator
+legacy_default_rng = draws.default_rng
 INCREMENT = 0xDA3E39CB94B95BDB_5851F42D4C957F2D
 """The increment of PCG64's sequence; any odd number (O'Neill 2014)."""
 
@@ -36,7 +38,7 @@ def _pcg64(seed: int, *, legacy: bool) -> dict[str, Any]:
     return {**beginning, "has_gauss": 0, "gauss": 0.0} if legacy else beginning
 
 
-def _drawn(owner: Any, function: str, shape: Shape, begin: Callable[[int], None], draw: Callable[[], Any]) -> Any:
+def _drawn(owner: Any, function: str, shape: Shape, begin: Callable[[int], object], draw: Callable[[], Any]) -> Any:
     """Return what a function draws from the stream of its name."""
     streams = _streams
     assert streams is not None
@@ -64,7 +66,9 @@ def _explicit(kind: str, seed: Any) -> Position:
     """Return where a generator begins that the program makes: by its seed, without one by its place."""
     assert _streams is not None
     if seed is None:
-        return _streams.explicit(kind, _streams.draw(_streams.unseeded(f"unseeded {kind}"), kind, (), sys._getframe()).seed)
+        return _streams.explicit(
+            kind, _streams.draw(_streams.unseeded(f"unseeded {kind}"), kind, (), sys._getframe()).seed
+        )
     return _streams.explicit(kind, _seed_number(seed))
 
 
@@ -85,15 +89,15 @@ class NamedState(LegacyState):
     _position: Position | None = None
 
     def __init__(self, seed: Any = None) -> None:
-        if _streams is None or not _streams.naming:
-            super().__init__(seed)
-            return
-        super().__init__(draws.PCG64(0))
-        self._position = _explicit("numpy state", seed)
+        super().__init__(seed)
+        self._inner = LegacyState(draws.PCG64(0))
+        """What draws under names; this object's own generator stays as the program has seeded it."""
+        if _streams is not None and _streams.naming:
+            self._position = _explicit("numpy state", seed)
 
     def seed(self, seed: Any = None) -> None:
         """Go to the beginning of the sequence that a seed means; without a seed to one that the place decides."""
-        if _streams is None or self._position is None:
+        if _streams is None or not _streams.naming or self._position is None:
             super().seed(seed)
         elif not self._is_default:
             self._position = _explicit("numpy state", seed)
@@ -105,10 +109,11 @@ class NamedState(LegacyState):
 
     def get_state(self, legacy: bool = True) -> Any:
         """Return a state that `set_state` goes back to."""
-        if _streams is None or self._position is None:
+        if _streams is None or not _streams.naming or self._position is None:
             return super().get_state(legacy)
         at = Position(self._position.sequence, self._position.at)
-        state = LegacyState((at.sequence.mark + at.at) % (1 << 32)).get_state(legacy)
+        real: Any = LegacyState(number_of((at.sequence.mark, at.at)) % (1 << 32))
+        state = real.get_state(legacy=legacy)
         _states[_state_key(state)] = at
         if len(_states) > REMEMBERED_STATES:
             _states.popitem(last=False)
@@ -116,7 +121,7 @@ class NamedState(LegacyState):
 
     def set_state(self, state: Any) -> None:
         """Go back to a saved state; one from elsewhere is a seed like any other."""
-        if _streams is None or self._position is None:
+        if _streams is None or not _streams.naming or self._position is None:
             super().set_state(state)
             return
         known = _states.get(_state_key(state))
@@ -131,6 +136,13 @@ class NamedState(LegacyState):
         return _restored, (NamedState, self._position.sequence.value, self._position.at)
 
 
+class _Seed:
+    """A seed where a bit generator would be."""
+
+    def __init__(self, seed: Any) -> None:
+        self.seed = seed
+
+
 class NamedGenerator(LegacyGenerator):
     """A `Generator` each of whose draws has a name, while draws are named."""
 
@@ -142,7 +154,8 @@ class NamedGenerator(LegacyGenerator):
             super().__init__(bit_generator)
             return
         super().__init__(draws.PCG64(0))
-        self._go(_explicit("numpy generator", bit_generator))
+        seed = bit_generator.seed if isinstance(bit_generator, _Seed) else bit_generator
+        self._go(_explicit("numpy generator", seed))
 
     def _go(self, position: Position) -> None:
         """Make the real generator's state say where this one stands; saving and restoring it then goes there too."""
@@ -168,7 +181,7 @@ class NamedGenerator(LegacyGenerator):
     def spawn(self, n_children: int) -> list[Any]:
         """Return generators whose sequences follow from this one's seed and their number."""
         if not _served(self):
-            return super().spawn(n_children)
+            return list(super().spawn(n_children))
         assert self._position is not None
         assert _streams is not None
         sequence = self._position.sequence
@@ -183,10 +196,7 @@ class NamedGenerator(LegacyGenerator):
 
 def _generator(seed: Any) -> NamedGenerator:
     """Return a generator of a seed, as `default_rng` does."""
-    generator = NamedGenerator.__new__(NamedGenerator, draws.PCG64(0))
-    LegacyGenerator.__init__(generator, draws.PCG64(0))
-    generator._go(_explicit("numpy generator", seed))
-    return generator
+    return NamedGenerator(_Seed(seed))
 
 
 def _restored(kind: type, seed: int, at: int) -> Any:
@@ -233,17 +243,27 @@ def _named(base: type, function: str) -> Callable[..., Any]:
         if not _served(self):
             return plain(self, *args, **kwargs)
 
-        def begin(seed: int) -> None:
-            if legacy:
-                LegacyState.set_state(self, _pcg64(seed, legacy=True))
-            else:
-                self.bit_generator.state = _pcg64(seed, legacy=False)
-
+        assert _streams is not None
+        if not _streams.naming:
+            return _drawn(self, name, shape(args, kwargs), int, functools.partial(plain, self, *args, **kwargs))
         if legacy:
-            return _drawn(self, name, shape(args, kwargs), begin, functools.partial(plain, self, *args, **kwargs))
+            source = self._inner
+            return _drawn(
+                self,
+                name,
+                shape(args, kwargs),
+                lambda seed: source.set_state(_pcg64(seed, legacy=True)),
+                functools.partial(plain, source, *args, **kwargs),
+            )
         self._arrive()
         try:
-            return _drawn(self, name, shape(args, kwargs), begin, functools.partial(plain, self, *args, **kwargs))
+            return _drawn(
+                self,
+                name,
+                shape(args, kwargs),
+                lambda seed: setattr(self.bit_generator, "state", _pcg64(seed, legacy=False)),
+                functools.partial(plain, self, *args, **kwargs),
+            )
         finally:
             self._mark()
 
@@ -258,6 +278,15 @@ for _base, _class in ((LegacyState, NamedState), (LegacyGenerator, NamedGenerato
 LEGACY_FUNCTIONS = tuple(name for name in dir(LegacyState) if not name.startswith("_") and hasattr(draws, name))
 OTHER_NAMES = {"ranf": "random_sample", "sample": "random_sample"}
 """Functions of the module that go by another name in `RandomState`."""
+
+
+@functools.cache
+def _default() -> Any:
+    """Return what stands for the generator behind the module's functions; one, as programs hold on to it."""
+    real: Any = draws.mtrand._rand
+    default = NamedState(real._bit_generator)
+    default._is_default = True
+    return default
 
 
 class NumpyDraws:
@@ -277,9 +306,7 @@ class NumpyDraws:
         self._real: Any = mtrand._rand
         self._saved = self._real.get_state(legacy=False)
         self._known = _state_key(self._saved)
-        self.default: Any = NamedState.__new__(NamedState)
-        LegacyState.__init__(self.default, draws.PCG64(0) if self.streams.naming else self._real._bit_generator)
-        self.default._is_default = True
+        self.default = _default()
         self.default._position = self.streams.unseeded("numpy")
         for module in (draws, mtrand):
             self._replace(module, "RandomState", NamedState)
@@ -301,6 +328,7 @@ class NumpyDraws:
         _streams = None
         for module, name, before in self._replaced:
             setattr(module, name, before)
+        self.default._position = None
         self._real.set_state(self._saved)
 
     @property

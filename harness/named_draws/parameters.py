@@ -42,7 +42,11 @@ class Parameters:
         if parameter is None:
             return
         number = id(parameter)
-        self._owners[number] = (weakref.ref(parameter, lambda _: self._owners.pop(number, None)), weakref.ref(owner), name)
+        self._owners[number] = (
+            weakref.ref(parameter, lambda _: self._owners.pop(number, None)),
+            weakref.ref(owner),
+            name,
+        )
         if parameter.device.type == "cpu" and parameter.numel():
             self._storages[parameter.data_ptr()] = number
 

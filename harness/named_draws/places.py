@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import dis
 import site
-import sys
 import sysconfig
 from bisect import bisect_left
 from pathlib import Path
 from types import CodeType, FrameType
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
-USER, LIBRARY, PASSED_OVER, BOTTOM = "user", "library", "passed over", "bottom"
 Role = Literal["user", "library", "passed over", "bottom"]
+USER: Final = "user"
+LIBRARY: Final = "library"
+PASSED_OVER: Final = "passed over"
+BOTTOM: Final = "bottom"
 
 COMPREHENSIONS = ("<listcomp>", "<genexpr>", "<dictcomp>", "<setcomp>")
 BOTTOMS = (("torch/utils/data/_utils/worker.py", "_worker_loop"), ("multiprocessing/process.py", "_bootstrap"))
@@ -28,7 +30,7 @@ class Place(NamedTuple):
     outer: str
     """The next frame of the user's code outside of it."""
     library: str
-    """The innermost frame of a library, e.g. ``torch/nn/init.py kaiming_uniform_``; empty where the user's code asks."""
+    """The innermost frame of a library, e.g. ``torch/nn/init.py kaiming_uniform_``; empty in the user's own code."""
 
     def __str__(self) -> str:
         return " < ".join(part for part in (self.library, self.inner, self.outer) if part)
@@ -118,7 +120,7 @@ _LIBRARIES = _library_folders()
 
 
 def short_path(file: str, module: str) -> str:
-    """Return as many of the last parts of a path as the module's name has, so that the folder of a checkout is left out.
+    """Return as many of the last parts of a path as the module's name has: where a checkout lies says nothing.
 
     Example:
         >>> short_path("/tmp/a/models/unet.py", "models.unet"), short_path("/tmp/a/train.py", "__main__")
@@ -163,8 +165,3 @@ def statements(code: CodeType) -> tuple[list[int], list[str]]:
         ends.append(step.offset)
         called, attributes = [], False
     return ends, names
-
-
-def caller(depth: int = 1) -> FrameType:
-    """Return the frame of the caller, or of one further out."""
-    return sys._getframe(depth + 1)

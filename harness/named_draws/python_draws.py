@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import os
 import random
 import sys
 import threading
@@ -16,12 +17,10 @@ from harness.named_draws.streams import Position, Shape, Streams
 Plain = random.Random
 FUNCTIONS = tuple(
     name
-    for name in (
-        "betavariate binomialvariate choice choices expovariate gammavariate gauss lognormvariate normalvariate"
-        " paretovariate randbytes randint randrange sample shuffle triangular uniform vonmisesvariate weibullvariate"
-    ).split()
-    if hasattr(Plain, name)
+    for name, function in vars(Plain).items()
+    if callable(function) and not name.startswith("_") and name not in ("seed", "getstate", "setstate")
 )
+"""Functions that Python's `random` makes of `random` and `getrandbits`."""
 MODULE = ("random", "getrandbits", "seed", "getstate", "setstate", *FUNCTIONS)
 REMEMBERED_STATES = 4096
 WORKER = "torch/utils/data/_utils/worker.py"
@@ -61,7 +60,7 @@ class NamedRandom(Plain):
 
     def getstate(self) -> tuple[Any, ...]:
         """Return a state that `setstate` goes back to."""
-        if _streams is None or self._position is None:
+        if _streams is None or not _streams.naming or self._position is None:
             return super().getstate()
         super().seed(self._position.sequence.mark + self._position.at)
         state = _seen(self, super().getstate())
@@ -161,6 +160,28 @@ def number_of(seed: object) -> int:
     return int.from_bytes(hashlib.sha256(f"{type(seed).__name__} {seed!r}".encode()).digest()[:8], "big")
 
 
+@functools.cache
+def _watch_forks() -> None:
+    os.register_at_fork(before=_count_fork, after_in_child=_begin_child)
+
+
+def _count_fork() -> None:
+    _forks[-1] += 1
+
+
+def _begin_child() -> None:
+    """Begin a sequence for this child: Python seeds `random` anew in every fork, and so no two draw the same."""
+    default: Any = random._inst
+    if _streams is not None and _streams.naming:
+        _seen(default, Plain.getstate(default))
+        default._position = _streams.forked("random", number_of(tuple(_forks)))
+    _forks.append(0)
+
+
+_forks = [0]
+"""How many children each of this process's ancestors, and it, have forked."""
+
+
 class PythonDraws:
     """Python's generators under names, from `install` to `remove`."""
 
@@ -168,13 +189,14 @@ class PythonDraws:
 
     def __init__(self, streams: Streams) -> None:
         self.streams = streams
-        self.default: Any = random._inst  # type: ignore[attr-defined]  # what the module's functions are methods of
+        self.default: Any = random._inst  # what the module's functions are methods of
 
     def install(self) -> None:
         """Serve every draw from here on."""
         global _streams  # noqa: PLW0603  # instances of a class that must be picklable have no other way to it
         self._saved = Plain.getstate(self.default)
         _streams = self.streams
+        _watch_forks()
         self.default.__class__ = NamedRandom
         self.default._is_default = True
         _seen(self.default, self._saved)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import ctypes
 import json
+import os
 import signal
 import subprocess
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from harness.errors import HarnessError
 from harness.named_draws.command import Matching, matched_environment
@@ -20,6 +22,11 @@ from harness.named_draws.command import Matching, matched_environment
 FORWARDED = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 SET_PARENT_DEATH_SIGNAL = 1
 """Of prctl(2)."""
+
+
+def counted(count: int, noun: str, plural: str = "s") -> str:
+    """Return a number and its noun: ``1 process``, ``2 processes``."""
+    return f"{count:,} {noun}{'' if count == 1 else plural}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +40,10 @@ class Outcome:
     escaped: dict[str, int]
     """Where a generator moved without a named draw, and how often that was seen."""
 
+    def document(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return asdict(self)
+
     def text(self, matching: Matching) -> str:
         """Return it in a line, and a line for each place that escaped."""
         if not self.processes:
@@ -41,8 +52,11 @@ class Outcome:
                 "PYTHONPATH that the command sets, leave them out"
             )
         of = f"block {matching.block}" if matching.name else "as the program makes them"
-        lines = [f"match: {self.draws:,} draws in {self.processes} processes, {of}"]
-        lines += [f"match: escaped {count} times: {where}" for where, count in self.escaped.items()]
+        lines = [f"match: {self.draws:,} draws in {counted(self.processes, 'process', 'es')}, {of}"]
+        lines += [
+            f"match: {where} moved {counted(count, 'time')} without a named draw"
+            for where, count in self.escaped.items()
+        ]
         return "\n".join(lines)
 
 
@@ -50,14 +64,15 @@ def run_matched(command: Sequence[str], matching: Matching) -> Outcome:
     """Run a command with named draws in it and in all Python processes that it starts.
 
     Args:
-        command: A program and its arguments; no shell reads them.
+        command: A program and its arguments; no shell reads them. A file of Python or an option such as ``-m`` is
+            given to this Python.
         matching: How draws are named; the folder of reports is made here.
 
     Raises:
         HarnessError: There is no such program.
     """
-    import os
-
+    if command[0].startswith("-") or command[0].endswith(".py"):
+        command = [sys.executable, *command]
     if matching.trace is not None:
         trace = Path(matching.trace).absolute()
         trace.unlink(missing_ok=True)

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import sys
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -34,14 +35,15 @@ class Name(NamedTuple):
     shape: Shape
 
     def __str__(self) -> str:
-        return f"{self.function}{list(self.shape)} {self.parameter} < {self.place}"
+        parameter = f" of {self.parameter}" if self.parameter else ""
+        return f"{self.function}{list(self.shape)}{parameter} < {self.place}"
 
 
 class Draw(NamedTuple):
-    """One draw: its name, how many of that name came before, and its seed."""
+    """One draw: its name, its number among those of that name, from 0, its seed, and the sequence it belongs to."""
 
     name: Name
-    count: int
+    number: int
     seed: int
     sequence: str
 
@@ -67,6 +69,9 @@ class Sequence:
     """Whether the script chose the seed after its first; then it means equal draws for equal seeds."""
     shared: bool
     """Whether all ranks of a distributed program draw the same: generators that the script itself made."""
+    start: int = 0
+    """Draws before the program's first seed; they and their counts stay when it seeds so again."""
+    counts: dict[Name, int] = field(default_factory=dict)
     length: int = 0
     longest: int = 0
     items: int = 0
@@ -100,6 +105,7 @@ class Streams:
     def __init__(self, key: str, *, naming: bool = True) -> None:
         self.key = key
         self.naming = naming
+        """Whether draws are served; otherwise they are only watched."""
         self.watchers: list[Callable[[Draw, object], None]] = []
         self.escapes: OrderedDict[str, int] = OrderedDict()
         self.draws = 0
@@ -111,7 +117,8 @@ class Streams:
         self._forked = False
         self.lock = threading.RLock()
         self.drawing = 0
-        os.register_at_fork(after_in_child=self._in_child)
+        alone = weakref.WeakMethod(self._in_child)
+        os.register_at_fork(after_in_child=lambda: _call(alone))
 
     def _in_child(self) -> None:
         self.lock = threading.RLock()
@@ -143,11 +150,16 @@ class Streams:
         """
         if kind not in self._firsts and not self.is_child:
             self._firsts[kind] = value
-        label = f"seed {value}"
+            beginning = self._sequence(kind, "", value)
+            beginning.start = beginning.length
+            beginning.counts = {name: counter.count for name, counter in beginning.counters.items()}
         if self._firsts.get(kind) == value:
-            before = self._sequences.get((kind, ""))
-            label = "" if before is None or before.value == value or not before.length else "first seed"
-        return self._begin(self._sequence(kind, label, value, own=label.startswith("seed") and not by_library))
+            return self._begin(self._sequence(kind, "", value))
+        return self._begin(self._sequence(kind, f"seed {value}", value, own=not by_library))
+
+    def forked(self, kind: str, value: int) -> Position:
+        """Return the beginning of the sequence of a child that is seeded anew when it is forked."""
+        return Position(self._sequence(kind, f"child {value}", value))
 
     def explicit(self, kind: str, value: int) -> Position:
         """Return the beginning of the sequence of a generator that the script made and seeded itself."""
@@ -179,14 +191,12 @@ class Streams:
         return self._begin(self._sequence(kind, label, sequence.value))
 
     def _begin(self, sequence: Sequence) -> Position:
-        for counter in sequence.counters.values():
-            counter.count = 0
+        for name, counter in sequence.counters.items():
+            counter.count = sequence.counts.get(name, 0)
         sequence.items = 0
-        return Position(sequence)
+        return Position(sequence, sequence.start)
 
-    def _sequence(
-        self, kind: str, label: str, value: int, *, own: bool = False, shared: bool = False
-    ) -> Sequence:
+    def _sequence(self, kind: str, label: str, value: int, *, own: bool = False, shared: bool = False) -> Sequence:
         sequence = self._sequences.get((kind, label))
         if sequence is None:
             mark = seed_for(self.key, f"mark {kind} {label}") & ~COUNT
@@ -200,8 +210,8 @@ class Streams:
         return sequence
 
     def _forget(self) -> None:
-        """Forget the sequence that was begun longest ago, but none of a program's generators from before its seeds."""
-        oldest = next(key for key in self._sequences if key[1] not in ("", "first seed"))
+        """Forget the sequence that was begun longest ago, but none of the first seed."""
+        oldest = next(key for key in self._sequences if key[1])
         del self._marks[self._sequences.pop(oldest).mark]
 
     def position_of(self, mark: int) -> Position | None:
@@ -216,7 +226,9 @@ class Streams:
         label = f"{sequence.label} resumed at {at}"
         return Position(self._sequence("", label, sequence.value, own=sequence.own, shared=sequence.shared))
 
-    def draw(self, position: Position, function: str, shape: Shape, frame: FrameType | None, parameter: str = "") -> Draw:
+    def draw(
+        self, position: Position, function: str, shape: Shape, frame: FrameType | None, parameter: str = ""
+    ) -> Draw:
         """Return the next draw of a generator, and move its position."""
         sequence, at = position.sequence, position.at
         position.at = at + 1
@@ -225,7 +237,7 @@ class Streams:
             again = sequence.log.get(at)
             if again is not None and again.name.function == function and again.name.shape == shape:
                 counter = sequence.counters[again.name]
-                counter.count = max(counter.count, again.count + 1)
+                counter.count = max(counter.count, again.number + 1)
                 return again
         name = Name(place_of(frame), parameter, function, shape)
         counter = sequence.counters.get(name) or self._counter(sequence, name)
@@ -246,7 +258,7 @@ class Streams:
         return counter
 
     def escaped(self, kind: str) -> None:
-        """Note that a generator moved although no named draw asked it to."""
+        """Note that a generator moved although no named draw asked it to: native code, or a state from elsewhere."""
         where = f"{kind}, after {'the start' if self.last is None else self.last}"
         self.escapes[where] = self.escapes.get(where, 0) + 1
 
@@ -254,6 +266,12 @@ class Streams:
         """Show a draw and what came of it to whoever watches."""
         for watcher in self.watchers:
             watcher(draw, result)
+
+
+def _call(method: weakref.WeakMethod[Callable[[], None]]) -> None:
+    alive = method()
+    if alive is not None:
+        alive()
 
 
 def rank_text() -> str:

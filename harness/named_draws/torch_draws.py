@@ -15,11 +15,33 @@ if TYPE_CHECKING:
 
 DEVICES = ("CPU", "CUDA")
 DRAWING = frozenset(
-    "_efficient_attention_forward _flash_attention_forward _fused_dropout _sample_dirichlet"
-    " _scaled_dot_product_cudnn_attention _scaled_dot_product_efficient_attention"
-    " _scaled_dot_product_flash_attention _standard_gamma bernoulli bernoulli_ binomial cauchy_ exponential_ geometric_"
-    " log_normal_ multinomial native_dropout normal normal_ poisson random_ randperm rrelu_with_noise"
-    " rrelu_with_noise_ uniform_".split()
+    {
+        "_efficient_attention_forward",
+        "_flash_attention_forward",
+        "_fused_dropout",
+        "_sample_dirichlet",
+        "_scaled_dot_product_cudnn_attention",
+        "_scaled_dot_product_efficient_attention",
+        "_scaled_dot_product_flash_attention",
+        "_standard_gamma",
+        "bernoulli",
+        "bernoulli_",
+        "binomial",
+        "cauchy_",
+        "exponential_",
+        "geometric_",
+        "log_normal_",
+        "multinomial",
+        "native_dropout",
+        "normal",
+        "normal_",
+        "poisson",
+        "random_",
+        "randperm",
+        "rrelu_with_noise",
+        "rrelu_with_noise_",
+        "uniform_",
+    }
 )
 """Operators with a kernel that draws; all others that draw (rand, dropout, …) are made of these."""
 FRESH = slice(8, 24)
@@ -141,6 +163,8 @@ class TorchDraws:
 
     def check(self) -> None:
         """Note whether a default generator moved since the last draw that was served."""
+        if not self.streams.naming:
+            return
         for kind, generator in self._defaults():
             if not self._is_fresh(generator):
                 self.streams.escaped(kind)
@@ -194,8 +218,6 @@ class TorchDraws:
 
     def _initial_seed(self) -> int:
         """Return the seed of the default generator as the script knows it; stands for `torch.initial_seed`."""
-        import torch
-
         return self.position.sequence.value
 
     def _new_seed(self) -> int:

@@ -44,7 +44,7 @@ class Trace:
                 "shape": name.shape,
                 "parameter": name.parameter,
                 "sequence": draw.sequence,
-                "count": draw.count,
+                "number": draw.number,
                 "digest": digest(result),
             }
         )
@@ -65,15 +65,22 @@ class Trace:
             for weight in group["params"]:
                 self._write({"weight": about, "shape": list(weight.shape), "digest": digest(weight)})
 
-    def close(self) -> None:
-        """Write how much was left out, and close the file."""
-        if self._file is not None and os.getpid() == self._process:
-            if self._left_out:
-                self._file.write(json.dumps({"left out": self._left_out}) + "\n")
-            self._file.close()
+    def close(self, report: dict[str, Any]) -> None:
+        """Write what the process came to, and close the file."""
+        if not self._is_ours() or (self._file is None and self._path.exists()):
+            return
+        if self._file is None:
+            self._file = self._opened()
+        left_out = {"left_out": self._left_out} if self._left_out else {}
+        self._file.write(json.dumps({"end": {**report, **left_out}}, ensure_ascii=False) + "\n")
+        self._file.close()
+
+    def _is_ours(self) -> bool:
+        """Whether this process writes here: not after a fork, nor in DataLoader's workers, whose batches say it."""
+        return os.getpid() == self._process and not multiprocessing.current_process().daemon
 
     def _write(self, document: dict[str, Any]) -> None:
-        if os.getpid() != self._process or multiprocessing.current_process().daemon:
+        if not self._is_ours():
             return
         with self._lock:
             if self._file is None:
