@@ -36,6 +36,7 @@ app = typer.Typer(
 COMMANDS = (
     run,
     plan,
+    match,
     report,
     status,
     dashboard,
@@ -51,8 +52,7 @@ COMMANDS = (
 )
 """In the order of `--help`; a new command is a function in a module of this folder, and its name here."""
 for command in COMMANDS:
-    app.command()(command)
-app.command(context_settings={"allow_interspersed_args": False})(match)
+    app.command(context_settings={"allow_interspersed_args": command is not match})(command)
 
 
 def main(arguments: list[str] | None = None, *, exit_with: Callable[[int], Any] = sys.exit) -> None:

@@ -267,6 +267,61 @@ class ScoreDocument(TypedDict):
 
 
 @_described
+class Shared(TypedDict):
+    """How much of two traces is equal, bit for bit."""
+
+    a: int
+    b: int
+    equal: int
+    share: float | None
+    """Of the longer one; null where there is nothing."""
+
+
+@_described
+class OptimizerWeights(Shared):
+    """The weights of one optimizer before its first step, counted in elements."""
+
+    number: int
+    """In the order of first steps, from 1."""
+    kind: str
+
+
+@_described
+class SharedWeights(Shared):
+    """The weights of all optimizers before their first step, counted in elements."""
+
+    optimizers: list[OptimizerWeights]
+
+
+@_described
+class Parting(TypedDict):
+    """The first draw that only one of two traces has, or that came to other values."""
+
+    trace: Literal["A", "B"]
+    draw: int
+    """Its number in that trace, from 1."""
+    only: bool
+    """Whether the other trace does not have it at all."""
+    what: str
+
+
+@_described
+class MatchDocument(TypedDict):
+    """`match --compare A B --json`."""
+
+    schema: str
+    identical: bool
+    """Whether draws, batches and weights are all equal, and nothing escaped."""
+    draws: Shared
+    batches: Shared
+    weights: SharedWeights
+    parts_at: Parting | None
+    escaped: dict[str, dict[str, int]]
+    """Of `a` and `b`: where a generator moved without a named draw, and how often that was seen."""
+    named: dict[str, bool]
+
+
+@_described
 class SimulateDocument(TypedDict):
     """`simulate --json`; differences are in standard deviations of the paired differences."""
 
@@ -379,6 +434,7 @@ DOCUMENTS: Mapping[str, Any] = {
     "publish": PublishDocument,
     "answers": AnswersDocument,
     "compare": CompareDocument,
+    "match": MatchDocument,
     "score": ScoreDocument,
     "simulate": SimulateDocument,
     "doctor": DoctorDocument,

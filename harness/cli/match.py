@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.options import Json
-from harness.cli.output import DONE, print_json
+from harness.cli.ending import DONE
+from harness.cli.output import print_json
 from harness.errors import HarnessError
 
 
@@ -29,7 +29,9 @@ def match(
         tuple[Path, Path] | None,
         typer.Option(metavar="A B", help="Say what two traces share, and where they first part; runs nothing."),
     ] = None,
-    as_json: Json = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="With --compare: one JSON document on standard output.")
+    ] = False,
 ) -> None:
     """Run any program with named draws, so that two versions of it differ in nothing but their difference.
 
@@ -42,10 +44,12 @@ def match(
 
         compared = compare_traces(*compare)
         if as_json:
-            print_json(compared.document())
+            print_json("match", compared.document())
         else:
             typer.echo(compared.text())
         raise typer.Exit(DONE)
+    if as_json:
+        raise HarnessError("match: --json goes with --compare; a command's standard output is its own")
     if not command:
         raise HarnessError("match: no command; write it after --, e.g. match --block 3 -- python train.py --lr 0.0002")
     from harness.named_draws.command import Matching
@@ -54,8 +58,6 @@ def match(
     matching = Matching(block=block, seed=seed, name=not as_is, trace=None if trace is None else str(trace))
     outcome = run_matched(command, matching)
     typer.echo(outcome.text(matching), err=True)
-    if as_json:
-        print_json(outcome.document())
     if not outcome.processes and outcome.exit_code == DONE:
         raise HarnessError("match: the command ended well, but without named draws")
     raise typer.Exit(outcome.exit_code)

@@ -219,6 +219,8 @@ def matched(block: int | str, *, seed: int = 0, trace: str | Path | None = None)
         raise HarnessError("matched: draws are named already; leave the inner one out")
     from harness.named_draws.trace import Trace
 
+    if trace is not None:
+        Path(trace).unlink(missing_ok=True)
     matching = Matching(block=str(block), seed=seed, trace=None if trace is None else str(trace))
     draws = NamedDraws(matching, trace=None if trace is None else Trace(Path(trace), matching))
     draws.start()

@@ -110,7 +110,8 @@ class NamedState(LegacyState):
     def get_state(self, legacy: bool = True) -> Any:
         """Return a state that `set_state` goes back to."""
         if _streams is None or not _streams.naming or self._position is None:
-            return super().get_state(legacy)
+            plain: Any = super()
+            return plain.get_state(legacy=legacy)
         at = Position(self._position.sequence, self._position.at)
         real: Any = LegacyState(number_of((at.sequence.mark, at.at)) % (1 << 32))
         state = real.get_state(legacy=legacy)

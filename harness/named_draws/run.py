@@ -11,10 +11,9 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 from harness.errors import HarnessError
 from harness.named_draws.command import Matching, matched_environment
@@ -39,10 +38,6 @@ class Outcome:
     draws: int
     escaped: dict[str, int]
     """Where a generator moved without a named draw, and how often that was seen."""
-
-    def document(self) -> dict[str, Any]:
-        """Return it as plain data."""
-        return asdict(self)
 
     def text(self, matching: Matching) -> str:
         """Return it in a line, and a line for each place that escaped."""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import random
 import re
 import shlex
 import sys
@@ -20,6 +21,7 @@ from tiny import call
 from harness import cli
 from harness.cli.app import COMMANDS
 from harness.cli.documents import DOCUMENTS, json_schema, versioned
+from harness.named_draws.activation import matched
 from harness.report.write import SCHEMA
 from harness.results.store import Store
 
@@ -63,6 +65,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pd.DataFrame({"seed": range(8), "base": values[:, 0], "new": values[:, 1]}).to_csv(
         folder / "table.csv", index=False
     )
+    for block, name in enumerate(("a.jsonl", "b.jsonl")):
+        with matched(block, trace=folder / name):
+            random.random()
     factors = [(a, b, seed, a + 2 * b + seed % 3) for a in (0, 1) for b in (0, 1) for seed in range(3)]
     pd.DataFrame(factors, columns=["A", "B", "seed", "value"]).to_csv(folder / "factorial.csv", index=False)
     return folder
@@ -82,6 +87,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("compare", "compare {}/table.csv --baseline base --better lower --margin 0.1"),
         ("compare", "compare {}/factorial.csv --factors A,B --unit seed --better lower"),
         ("score", "score {}/real.npy {}/fake.npy"),
+        ("match", "match --compare {}/a.jsonl {}/b.jsonl"),
         ("simulate", "simulate --looks 6,9 --repeats 200"),
         ("explain", "explain"),
         ("explain", "explain discriminator.blur.sigma"),
