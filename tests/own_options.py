@@ -243,3 +243,17 @@ DISCRIMINATOR: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("invalid", {"does": "type"}, "raised TypeError:"),
     ("same", {"does": "unknown"}, "no-op"),
 )
+SAID = {"same": "note: no difference seen, which is no proof; trained", "differs": "nothing; trained"}
+"""What is said of an option, but for invalid ones."""
+
+
+def written() -> list[str]:
+    """Return the rows of the table of docs/own-code.md."""
+    rows = ["| network | option | what it is | what is said of it |", "| --- | --- | --- | --- |"]
+    for net, table in (("generator", GENERATOR), ("discriminator", DISCRIMINATOR)):
+        for kind, options, nature in table:
+            option = ", ".join(f"`{key}: {value}`" for key, value in options.items())
+            invalid = kind == "invalid"
+            said = f"invalid: …{nature.rstrip()}…" if invalid else SAID[kind]
+            rows.append(f"| {net} | {option} | {'breaks the contract' if invalid else nature} | {said} |")
+    return rows

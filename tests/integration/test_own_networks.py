@@ -1,4 +1,4 @@
-"""The example of docs/models.md is run as it stands, and the contract refuses what breaks it."""
+"""The examples of docs/own-code.md and studies/own_gan run as they stand; the contract refuses what breaks it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from harness.errors import HarnessError
 from harness.models import Conditions, Generated, Judgement
 from harness.models.contract import check_networks, example_conditions
 
-DOCS = Path(__file__).parents[2] / "docs" / "models.md"
+DOCS = Path(__file__).parents[2] / "docs" / "own-code.md"
 SIZE = {"image_size": 8, "channels": 1}
 
 
@@ -24,6 +24,7 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
 
 
+@pytest.mark.slow
 def test_the_documented_example_runs_and_keeps_the_contract(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "mynets.py").write_text(blocks("python")[0])
@@ -41,6 +42,18 @@ def test_the_documented_example_runs_and_keeps_the_contract(tmp_path: Path, monk
     assert tests
     for test in tests:
         test()
+
+
+@pytest.mark.slow
+def test_the_example_study_runs_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    shorter = ("training.steps=9", "controls.positive={training.steps: 3}", "design.blocks=2")
+    words = [word for setting in shorter for word in ("--set", setting)]
+    done = tiny.call("run", tiny.ROOT / "studies" / "own_gan" / "study.yaml", *words)
+    assert done.returncode == 0, done.stdout + done.stderr
+    trials = harness.load("results/own_gan").trials
+    assert set(trials["arm"]) == {"baseline", "norm=spectral", "positive control"}
+    assert trials[["matched_fraction_g", "matched_fraction_d"]].to_numpy().min() >= 0.92
 
 
 class Pixels(nn.Module):

@@ -75,8 +75,9 @@ def test_an_option_of_ones_own_is_never_proved_to_do_nothing(net: str, number: i
         assert "\n" not in said
 
 
-def test_the_table_holds_forty_options_and_more() -> None:
+def test_the_table_holds_forty_options_and_more_and_stands_in_the_docs() -> None:
     assert sum(map(len, TABLES.values())) >= 40
+    assert "\n".join(own_options.written()) in (tiny.ROOT / "docs" / "own-code.md").read_text(encoding="utf-8")
 
 
 def test_settings_of_the_harness_are_proved_where_the_networks_have_no_say_and_not_where_they_have(cache: Path) -> None:
