@@ -91,6 +91,17 @@ class StudyDocument(Judged):
 
 
 @_described
+class InitDocument(TypedDict):
+    """`init --json`."""
+
+    schema: str
+    folder: str
+    files: list[str]
+    next: list[str]
+    """Commands to try, in their order."""
+
+
+@_described
 class RunDocument(StudyDocument):
     """`run --json`."""
 
@@ -424,6 +435,7 @@ class EventDocument(TypedDict):
 
 
 DOCUMENTS: Mapping[str, Any] = {
+    "init": InitDocument,
     "run": RunDocument,
     "plan": PlanDocument,
     "pilot": PilotDocument,

@@ -10,6 +10,7 @@ import pytest
 
 from harness.answers import read_statements
 from harness.metrics.catalogue import METRICS
+from harness.provenance import VERSION
 from harness.study.explain import reference
 from harness.study.problems import setting_paths
 from harness.study.reading import read_study
@@ -152,3 +153,7 @@ def test_the_oldest_versions_that_are_tested_are_those_that_may_be_installed() -
     assert needed - tested.keys() == as_installed
     for name, version in tested.items():
         assert (version + ".").startswith(bounds[name] + "."), name
+
+
+def test_the_citation_names_the_version() -> None:
+    assert f"version: {VERSION}\n" in text(ROOT / "CITATION.cff")
