@@ -65,8 +65,9 @@ def fill(
     """
     store = Store(folder)
     store.freeze(asked, {})
+    study_hash, done = asked.hash, store.done()
     for trial in trials(arms(asked), range(asked.design.most_blocks if blocks is None else blocks)):
-        if trial.trial_id in store.done():
+        if trial.trial_id in done:
             continue
         status = (statuses or {}).get((trial.arm.name, trial.block), "complete")
         measured = status in ("complete", "collapsed")
@@ -82,7 +83,7 @@ def fill(
         steps = asked.measure.steps(asked.training.steps)
         own = {
             "study": asked.study,
-            "study_hash": asked.hash,
+            "study_hash": study_hash,
             "trial_id": trial.trial_id,
             "arm": trial.arm.name,
             "block": trial.block,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -50,6 +51,12 @@ def signal_columns(rows: Sequence[Row]) -> list[Column]:
     return [fixed.get(n, Column(n, "double", re.sub("_", " ", n))) for n in (names or fixed)]
 
 
+@functools.cache
+def _fixed(name: str) -> pa.Schema:
+    """Return the fixed columns of a table."""
+    return arrow_schema(COLUMNS[name].values())
+
+
 def conforming(table: pa.Table, trial_id: str | None, name: str) -> pa.Table:
     """Return a file's table as this version reads it: fixed columns in their types, numbers or levels beside them.
 
@@ -66,35 +73,47 @@ def conforming(table: pa.Table, trial_id: str | None, name: str) -> pa.Table:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    if missing := [column for column in NEEDED[name] if column not in table.column_names]:
-        raise StoreError(f"no column {', '.join(missing)}")
-    if len(set(table.column_names)) < len(table.column_names):
-        raise StoreError("a column is there twice")
+    fields = _fields(table.schema, name)
     if name == "trials" and trial_id is not None and table.num_rows != 1:
         raise StoreError(f"{table.num_rows} rows where a trial has one")
-    fixed = arrow_schema(COLUMNS[name].values())
-    fields, arrays = [], []
-    for there in table.schema:
-        known = fixed.get_field_index(there.name)
-        if known >= 0:
-            field = fixed.field(known)
-        elif there.name.startswith("arm_") and name == "trials":
-            field = pa.field(there.name, pa.string())
-        elif _number(there.type) or pa.types.is_null(there.type):
-            field = pa.field(there.name, pa.float64())
-        else:
-            continue
-        fields.append(field)
-        arrays.append(_cast(table.column(there.name), field))
-    for field in fixed:
-        if field.name not in table.column_names:
-            fields.append(field)
-            arrays.append(pa.chunked_array([pa.nulls(table.num_rows, field.type)]))
-    conformed = pa.Table.from_arrays(arrays, schema=pa.schema(fields))
+    arrays = [
+        pa.chunked_array([pa.nulls(table.num_rows, field.type)])
+        if position is None
+        else _cast(table.column(position), field)
+        for position, field in fields
+    ]
+    conformed = pa.Table.from_arrays(arrays, schema=pa.schema([field for _, field in fields]))
     # A trial's own row is read whatever it calls itself, so that it can be named.
     if name != "trials" and trial_id is not None and pc.unique(conformed.column("trial_id")).to_pylist() not in ([], [trial_id]):
         raise StoreError("it holds rows of another trial")
     return conformed
+
+
+@functools.lru_cache(maxsize=256)
+def _fields(there: pa.Schema, name: str) -> list[tuple[int | None, pa.Field]]:
+    """Return the columns that are read of a file, each with its place there; None where the file lacks it.
+
+    The many files of a study have few schemas.
+
+    Raises:
+        StoreError: A column that is needed is missing, or one is there twice.
+    """
+    import pyarrow as pa
+
+    if missing := [column for column in NEEDED[name] if column not in there.names]:
+        raise StoreError(f"no column {', '.join(missing)}")
+    if len(set(there.names)) < len(there.names):
+        raise StoreError("a column is there twice")
+    fixed, fields = _fixed(name), list[tuple[int | None, pa.Field]]()
+    for position, column in enumerate(there):
+        known = fixed.get_field_index(column.name)
+        if known >= 0:
+            fields.append((position, fixed.field(known)))
+        elif column.name.startswith("arm_") and name == "trials":
+            fields.append((position, pa.field(column.name, pa.string())))
+        elif _number(column.type) or pa.types.is_null(column.type):
+            fields.append((position, pa.field(column.name, pa.float64())))
+    return [*fields, *((None, field) for field in fixed if field.name not in there.names)]
 
 
 def _number(kind: pa.DataType) -> bool:

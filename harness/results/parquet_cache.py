@@ -74,22 +74,23 @@ class Folder:
 
         stamps = self.stamps() if stamps is None else stamps
         covered, parts = set[str](), []
-        segments, _ = self._fold(stamps)
+        segments, small, _ = self._fold(stamps)
         for segment in segments:
             table = self._rows(segment, stamps, covered)
             if table is not None:
                 parts.append(table)
                 covered |= _names(segment, stamps)
-        parts.extend(self._read(name) for name in stamps if name not in covered)
+        parts.extend(small[name] if name in small else self._read(name) for name in stamps if name not in covered)
         return pa.concat_tables(parts, promote_options="default") if parts else None
 
     def fold(self) -> list[Path]:
         """Bring the cache up to date, reading only what is new, and return the files that are damaged."""
-        return self._fold(self.stamps())[1]
+        return self._fold(self.stamps())[2]
 
-    def _fold(self, stamps: Stamps) -> tuple[list[_Segment], list[Path]]:
-        """Bring the cache up to date, and return its large files and the small ones that are damaged."""
-        segments, damaged, written = self._segments(), list[Path](), False
+    def _fold(self, stamps: Stamps) -> tuple[list[_Segment], dict[str, pa.Table], list[Path]]:
+        """Bring the cache up to date, and return its large files, the tables that are in none, and damaged files."""
+        segments, damaged = self._segments(), list[Path]()
+        small: dict[str, pa.Table] = {}
         covered = {name for segment in segments for name in _names(segment, stamps)}
         for segment in segments:
             if not any(segment.current(stamps, set())):
@@ -104,8 +105,11 @@ class Folder:
                     damaged.append(self.path / name)
             if len(tables) >= FOLD_AFTER:
                 self._keep(tables, stamps)
-                written = True
-        return self._segments() if written else segments, damaged
+                segments = self._segments()
+                kept = {name for segment in segments for name in _names(segment, stamps)}
+                tables = {name: table for name, table in tables.items() if name not in kept}
+            small |= tables
+        return segments, small, damaged
 
     def _read(self, name: str) -> pa.Table:
         import pyarrow as pa

@@ -6,6 +6,7 @@ named: both arms of a block share it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -28,6 +29,8 @@ for instance of a version that did not write the column."""
 BY_SETTING = {"data_hash": "data", "precision": "training"}
 """Columns that follow from a group of settings, and may differ between arms of which these differ."""
 FEATURES = "feature_id"
+UnlikePairs = Mapping[int, tuple[str, str]]
+"""By block, what the arm's row says and what the baseline's does."""
 MIXED = "mixed"
 """What `run --retry` calls the blocks of which rows do not belong together."""
 
@@ -44,33 +47,40 @@ def with_features(trials: pd.DataFrame, tables: Tables, metric: str) -> pd.DataF
     return trials.assign(**{FEATURES: known.where(known.notna(), own)})
 
 
-def unlike_pairs(trials: pd.DataFrame, every: Sequence[Arm]) -> dict[str, dict[str, pd.DataFrame]]:
+def unlike_pairs(trials: pd.DataFrame, every: Sequence[Arm]) -> dict[str, dict[str, UnlikePairs]]:
     """Return by arm and column the blocks in which an arm's row and the baseline's say different things.
 
     Args:
         trials: Rows of `trials`, with the features of a metric.
         every: All arms, the baseline first.
-
-    Returns:
-        Frames with a row per block: what the `arm`'s row says, and what the `baseline`'s does.
     """
-    rows = {str(arm): part.set_index("block") for arm, part in trials.groupby("arm")}
-    base = rows.get(BASELINE)
-    found: dict[str, dict[str, pd.DataFrame]] = {}
+    texts = _texts(trials)
+    by_arm: dict[str, dict[int, int]] = {}
+    for position, (arm, block) in enumerate(zip(trials["arm"], trials["block"], strict=True)):
+        by_arm.setdefault(str(arm), {})[int(block)] = position
+    baseline = by_arm.get(BASELINE, {})
+    unlike: dict[str, dict[str, UnlikePairs]] = {}
     for arm in every[1:]:
-        own = rows.get(arm.name)
-        if own is None or base is None:
-            continue
+        own = by_arm.get(arm.name, {})
+        shared = [(block, own[block], baseline[block]) for block in sorted(own.keys() & baseline.keys())]
         for column in _compared(arm, every[0]):
-            pairs = own[[column]].set_axis(["arm"], axis=1)
-            pairs = pairs.join(base[[column]].set_axis(["baseline"], axis=1), how="inner").dropna()
+            said = [(block, texts[column][a], texts[column][b]) for block, a, b in shared]
+            pairs = {block: (a, b) for block, a, b in said if a is not None and b is not None}
             if column == "code_version" and own_parts(arm) != own_parts(every[0]):
                 # Other modules of a user's own are what the arm is about; the rest of the code must be the same.
-                pairs = pairs.map(lambda version: str(version).partition(OWN)[0])
-            unlike = pairs[pairs["arm"] != pairs["baseline"]]
-            if len(unlike):
-                found.setdefault(arm.name, {})[column] = unlike
-    return found
+                pairs = {block: (a.partition(OWN)[0], b.partition(OWN)[0]) for block, (a, b) in pairs.items()}
+            if differing := {block: (a, b) for block, (a, b) in pairs.items() if a != b}:
+                unlike.setdefault(arm.name, {})[column] = differing
+    return unlike
+
+
+def _texts(trials: pd.DataFrame) -> dict[str, list[str | None]]:
+    """Return what each row says in the columns that are compared; None where it says nothing."""
+    columns = {name: trials[name] for name in (*SAME, FEATURES)}
+    return {
+        name: [str(value) if known else None for value, known in zip(column, column.notna(), strict=True)]
+        for name, column in columns.items()
+    }
 
 
 def _compared(arm: Arm, baseline: Arm) -> Iterator[str]:
@@ -88,20 +98,20 @@ def gates(study: Study, trials: pd.DataFrame, every: Sequence[Arm]) -> dict[str,
         trials: Rows of `trials`, with the features of a metric.
         every: All arms, the baseline first.
     """
-    found = {}
+    reasons = {}
     for arm, columns in unlike_pairs(trials, every).items():
         blocks = int(trials.loc[trials["arm"] == arm, "block"].nunique())
         said = [
-            f"{column} differs in {len(unlike)} of {blocks} blocks ({_shown(unlike.iloc[0])})"
+            f"{column} differs in {len(unlike)} of {blocks} blocks ({_shown(unlike)})"
             for column, unlike in columns.items()
             if column not in study.harmless
         ]
         if said:
             way = "`run --retry mixed` computes these blocks again"
-            found[arm] = f"its rows and the baseline's do not belong together: {'; '.join(said)}; {way}"
+            reasons[arm] = f"its rows and the baseline's do not belong together: {'; '.join(said)}; {way}"
     return {
         arm.name: reason for arm in every[1:] if (reason := _of_several_sources(trials, (BASELINE, arm.name)))
-    } | found
+    } | reasons
 
 
 def _of_several_sources(trials: pd.DataFrame, names: Sequence[str]) -> str | None:
@@ -131,21 +141,23 @@ def gated_effects_by_provenance(effects: Factorial, reasons: Mapping[str, str], 
 def notes(study: Study, trials: pd.DataFrame, every: Sequence[Arm]) -> tuple[str, ...]:
     """Return a sentence on each difference between blocks, and on each within blocks that was declared harmless."""
     said = [
-        f"{arm}: {column} differs from the baseline's in {len(unlike)} blocks ({_shown(unlike.iloc[0])}), which the "
+        f"{arm}: {column} differs from the baseline's in {len(unlike)} blocks ({_shown(unlike)}), which the "
         "study declares harmless."
         for arm, columns in unlike_pairs(trials, every).items()
         for column, unlike in columns.items()
         if column in study.harmless
     ]
-    for column in (*SAME, FEATURES):
+    for column, texts in _texts(trials).items():
         group = BY_SETTING.get(column)
         parts = {arm.name: own_parts(arm) if column == "code_version" else () for arm in every}
         alike = {arm.name: f"{parts[arm.name]}{getattr(arm.settings, group) if group else ''}" for arm in every}
-        known = trials[trials[column].notna()]
-        for _, part in known.groupby(known["arm"].map(alike)):
-            counts = part[column].value_counts()
-            if len(counts) > 1:
-                listed = ", ".join(f"'{str(value)[:80]}' in {count}" for value, count in counts.sort_index().items())
+        counts: dict[str, Counter[str]] = {}
+        for arm, text in zip(trials["arm"], texts, strict=True):
+            if arm in alike and text is not None:
+                counts.setdefault(alike[arm], Counter())[text] += 1
+        for _, of_alike in sorted(counts.items()):
+            if len(of_alike) > 1:
+                listed = ", ".join(f"'{text[:80]}' in {count}" for text, count in sorted(of_alike.items()))
                 said.append(f"Trials differ in {column}: {listed}. Blocks that differ are compared with care.")
     return tuple(said)
 
@@ -156,12 +168,13 @@ def mixed_blocks(study: Study, tables: Tables, every: Sequence[Arm]) -> list[str
     for metric in study.measure.metrics:
         rows = with_features(tables.trials, tables, metric)
         for columns in unlike_pairs(rows, every).values():
-            blocks |= {int(b) for column, part in columns.items() if column not in study.harmless for b in part.index}
+            blocks |= {block for column, pairs in columns.items() if column not in study.harmless for block in pairs}
     return sorted(tables.trials.loc[tables.trials["block"].isin(blocks), "trial_id"])
 
 
-def _shown(pair: pd.Series[str]) -> str:
-    arm, baseline = (str(pair[name]) for name in ("arm", "baseline"))
+def _shown(pairs: UnlikePairs) -> str:
+    """Return what the two rows of the first block say, from where they part."""
+    arm, baseline = pairs[min(pairs)]
     start = next((i for i, (a, b) in enumerate(zip(arm, baseline, strict=False)) if a != b), 0)
     start = 0 if max(len(arm), len(baseline)) <= 40 else max(0, start - 20)
     return " / ".join(("…" if start else "") + text[start : start + 40] for text in (arm, baseline))

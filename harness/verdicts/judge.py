@@ -312,11 +312,10 @@ def _analysis(
         return None
     described = metric_named(metric)
     primary = metric == study.measure.primary
+    medians = rows.groupby("arm")[list(_costs(study).values())].median()
     costs = {
-        name: {
-            str(arm): float(group[column].median()) for arm, group in rows.groupby("arm") if group[column].notna().any()
-        }
-        for name, column in (_costs(study).items() if primary else ())
+        name: {str(arm): float(cost) for arm, cost in medians[column].dropna().items()}
+        for name, column in _costs(study).items()
     }
     analysis = analyse(
         values_of(rows, metric),
