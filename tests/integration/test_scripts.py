@@ -13,13 +13,18 @@ import pytest
 from repositories import QUICK, commit, files_of, git, quick, study
 from tiny import call, environment, kill, processes, wait_until
 
+import harness
+from harness.dashboard.mirror import Mirror, quiet
 from harness.driver import Driver
 from harness.errors import HarnessError
 from harness.executors.in_process import InProcess
 from harness.executors.local import Local
+from harness.executors.slurm import Slurm
+from harness.results.schema import comparable
 from harness.results.store import Store
 from harness.study.design import slug
 from harness.study.reading import read_study
+from harness.verdicts.judge import judge
 
 
 @pytest.fixture(scope="module")
@@ -330,3 +335,33 @@ def test_a_folder_without_git_is_run_in_place_and_data_that_git_ignores_is_linke
 
 def store_record(store: Store) -> dict[str, str]:
     return dict(json.loads((store.folder / "sources.json").read_text(encoding="utf-8")))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_jobs_processes_and_this_process_give_the_same_rows(tmp_path: Path, repository: Path) -> None:
+    """Slurm's executor submits to processes of this machine here, as its other tests do."""
+    pytest.importorskip("submitit")
+    file = study(tmp_path, repository, design={"blocks": 1})
+    rows = []
+    for name, executor in ("here", InProcess()), ("local", Local(2)), ("jobs", Slurm(1, 0, None, cluster="local")):
+        driver = Driver(read_study(file), tmp_path / name, executor=executor, watch=lambda _: None)
+        driver.run()
+        table = driver.store.tables().trials
+        assert (table["status"] == "complete").all(), table["error"].tolist()
+        rows.append([comparable(row) for row in table.to_dict("records")])
+    assert json.dumps(rows[0], default=str) == json.dumps(rows[1], default=str) == json.dumps(rows[2], default=str)
+
+
+def test_rows_of_commands_are_loaded_compared_and_mirrored_as_any_others(tmp_path: Path, repository: Path) -> None:
+    store, _ = driven(tmp_path, study(tmp_path, repository))
+    tables = harness.load(store.folder)
+    signals = tables.signals[tables.signals["trial_id"] == "b000-baseline"]
+    assert signals["step"].tolist() == [10, 20]
+    assert "seconds" not in signals, "what depends on the machine's pace is kept out"
+    document = harness.compare(tables.trials, value="logged(val/l1)", baseline="baseline", better="lower")
+    (compared,) = document["contrasts"]
+    (judged,) = judge(store.frozen().study, tables).contrasts
+    assert (compared["verdict"], compared["estimate"]) == (judged.verdict, judged.estimate)
+    with quiet():
+        assert Mirror(store.frozen().study, store).sync() == 6
