@@ -170,6 +170,14 @@ class Driver:
                         self.watch(LookDone(findings, goal, tuple(arm.name for arm in self._open_arms())))
             return self.findings()
 
+    def _write_shared_draws(self) -> None:
+        """Write down what the arms drew that the baseline drew too, as far as that was traced."""
+        from harness.scripts.shared_draws import shared_draws
+
+        if shared := shared_draws(self.arms, self.store.folder):
+            self.store.write_file("shared_draws.json", json.dumps(shared, indent=1, ensure_ascii=False).encode())
+            self._judged = None
+
     @contextmanager
     def _laid_out(self) -> Iterator[None]:
         """Keep what trials that are commands run, where they are, until the study is done."""
@@ -182,6 +190,7 @@ class Driver:
         try:
             yield
         finally:
+            self._write_shared_draws()
             done = not self._missing(self._open_arms(), self.study.design.goals[-1])
             self.sources.remove(everything=done)
 

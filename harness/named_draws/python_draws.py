@@ -129,6 +129,8 @@ class NamedRandom(Plain):
                 result = draw()
             finally:
                 streams.drawing = 0
+                if streams.naming:
+                    self.gauss_next = None  # the second of two normal numbers, kept for the next call
             if streams.watchers:
                 streams.watched(named, result)
         return result

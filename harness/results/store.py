@@ -82,6 +82,11 @@ class Tables:
         return self._store.references()
 
     @cached_property
+    def shared_draws(self) -> dict[str, dict[str, Any]]:
+        """Of trials that are commands: by arm what it drew that the baseline drew too; nothing where that is unknown."""
+        return self._store.shared_draws()
+
+    @cached_property
     def ladder(self) -> tuple[Rung, ...]:
         """What known damages to the held-out images cost by each metric; nothing where that was not measured."""
         return self._store.ladder()
@@ -256,6 +261,21 @@ class Store:
         except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
             raise StoreError(f"{path}: cannot be read ({error}); delete it, and `run` makes it again") from None
 
+    def shared_draws(self) -> dict[str, dict[str, Any]]:
+        """Return by arm what it drew that the baseline drew too; nothing if it never came to that.
+
+        Raises:
+            StoreError: It is damaged.
+        """
+        path = self.folder / "shared_draws.json"
+        try:
+            document = json.loads(path.read_text(encoding="utf-8"))
+            return {str(arm): dict(shared) for arm, shared in document.items()}
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+            raise StoreError(f"{path}: cannot be read ({error}); delete it, and `run` makes it again") from None
+
     @contextmanager
     def held(self) -> Iterator[None]:
         """Hold the folder against other drivers.
@@ -306,7 +326,7 @@ class Store:
     def digest(self) -> str:
         """Return a digest that changes with the rows, the study, the plan, and the code that shows them."""
         digest = hashlib.sha256(sources_digest().encode())
-        for name in ("study.json", "plan.json", "references.json"):
+        for name in ("study.json", "plan.json", "references.json", "shared_draws.json"):
             path = self.folder / name
             digest.update(path.read_bytes() if path.is_file() else b"")
         digest.update(json.dumps({**self._files("trials").stamps(), **Bundle(self.folder, "trials").stamp()}).encode())

@@ -24,6 +24,7 @@ from harness.scripts import process
 from harness.scripts.environment import STATED, environment_digest
 from harness.scripts.logged_values import Log, NoValues, read_log
 from harness.scripts.measured_images import MeasuredImages, NoImages, measure_images
+from harness.scripts.shared_draws import trace_of
 from harness.trial.kernel_kills import oom_kills
 from harness.trial.outside_text import cleaned
 from harness.trial.run import SHOWN, png_strip
@@ -80,7 +81,8 @@ def run_command(task: TrialTask, *, cache: Path, busy: bool = True) -> Generator
     out, log = Path(command.out), Path(f"{command.out}.txt")
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
-    log.unlink(missing_ok=True)
+    for path in (log, trace_of(out)):
+        path.unlink(missing_ok=True)
     environment = {**os.environ, **command.environment}
     outcome, signs, kills = _Outcome(), 0, oom_kills()
     ended = None

@@ -17,10 +17,12 @@ from typing import Any
 from harness.atomic_write import atomic_write
 from harness.errors import DataError, HarnessError, did_you_mean
 from harness.image_files import SUFFIXES
+from harness.named_draws.command import Matching, matched_environment
 from harness.randomness import seed_for
 from harness.results.schema import ArmPlan, is_trained
 from harness.scripts.environment import STATED
 from harness.scripts.repository import Repository, is_work_tree
+from harness.scripts.shared_draws import TRACED, trace_of
 from harness.study.command import NO_PATCH, WORKING_TREE, CommandSettings, filled
 from harness.study.design import Arm, Trial, trains_no_op
 from harness.study.study import BASELINE, Study
@@ -287,10 +289,16 @@ class Sources:
         words = {name: str(word) for name, word in command.words.items()}
         symbolic = {name: f"{{{name}}}" for name in ("out", "directory", "real")}
         values = command.values
+        environment = {**STATED, **{k: filled(v, names | words) for k, v in command.environment.items()}}
+        if command.matched:
+            matching = Matching(
+                block=trial.arm.streams(trial.block), trace=str(trace_of(out)) if trial.block == TRACED else None
+            )
+            environment |= matched_environment(matching, {**os.environ, **environment})
         return CommandTask(
             words=command.arguments(names | words),
             directory=str(place),
-            environment={**STATED, **{k: filled(v, names | words) for k, v in command.environment.items()}},
+            environment=environment,
             out=str(out),
             generated=None if command.generated is None else filled(command.generated, names | words),
             values=None if values is None or values.file is None else filled(values.file, names | words),

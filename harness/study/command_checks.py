@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from harness.errors import did_you_mean
 from harness.metrics.catalogue import metric_named, refusal
-from harness.study.command import GIVEN, LEVELS, CommandSettings
+from harness.study.command import GIVEN, LEVELS, PLACEHOLDER, CommandSettings
 from harness.study.problems import Problem
 from harness.study.study import Study
 
@@ -39,6 +39,9 @@ def command_problems(study: Study) -> Iterable[Problem]:
         if not is_axis(study, axis):
             way = did_you_mean(axis, allowed)
             yield ("axes", axis), f"is neither revision, patch nor flags, and no {{{axis}}} stands in the command{way}"
+    written = " ".join(text for where, text in trial.templates() if where not in ("generated", "values"))
+    if not trial.matched and not {"seed", "block"} & set(PLACEHOLDER.findall(written)):
+        yield ("trial", "command"), "is told neither {seed} nor {block}, so every block would be the same"
     if "flags" in study.axes and "{flags}" not in trial.command:
         yield ("axes", "flags"), "varies, and no {flags} stands in the command"
     outputs = [text for _, text in trial.templates() if "{out}" in text]
@@ -56,8 +59,6 @@ def command_problems(study: Study) -> Iterable[Problem]:
 
 
 def _placeholders(trial: CommandSettings) -> set[str]:
-    from harness.study.command import PLACEHOLDER
-
     return {name for _, text in trial.templates() for name in PLACEHOLDER.findall(text)} - set(GIVEN)
 
 

@@ -40,6 +40,7 @@ from harness.verdicts.rows import (
     whole_blocks,
 )
 from harness.verdicts.sensitivity import judged_controls, sensitivity
+from harness.verdicts.shared_draws import in_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -350,5 +351,6 @@ def _given(study: Study, every: tuple[Arm, ...], plan: Mapping[str, ArmPlan]) ->
 
 
 def _notes(study: Study, tables: Tables, trials: pd.DataFrame, every: Sequence[Arm]) -> tuple[str, ...]:
-    """Return what is to be said of rows that differ in what computed them."""
-    return belonging.notes(study, with_features(trials, tables, study.measure.primary), every)
+    """Return what is to be said of rows that differ in what computed them, and of what arms drew alike."""
+    shared = (in_words(arm, of_arm) for arm, of_arm in tables.shared_draws.items())
+    return (*belonging.notes(study, with_features(trials, tables, study.measure.primary), every), *shared)

@@ -365,3 +365,19 @@ def test_rows_of_commands_are_loaded_compared_and_mirrored_as_any_others(tmp_pat
     assert (compared["verdict"], compared["estimate"]) == (judged.verdict, judged.estimate)
     with quiet():
         assert Mirror(store.frozen().study, store).sync() == 6
+
+
+def test_draws_that_arms_have_in_common_are_the_same_and_said_so(tmp_path: Path, repository: Path) -> None:
+    file = study(tmp_path, repository, axes={"flags": ["", "--end ' '"]}, design={"blocks": 2})
+    store, _ = driven(tmp_path, file)
+    rows = store.tables().trials.pivot_table(index="block", columns="arm", values="logged(val/l1)")
+    assert rows["baseline"].equals(rows["flags=--end ' '"].rename("baseline"))
+    assert rows["baseline"].nunique() == 2, "blocks differ"
+    notes = judge(store.frozen().study, store.tables()).notes
+    assert any("all of the draws are the baseline's, bit for bit; nothing that was drawn or fed" in n for n in notes)
+    plain = study(tmp_path, repository, study="plain", trial={"matched": False}, design={"blocks": 1})
+    assert not driven(tmp_path, plain)[0].shared_draws()
+    with pytest.raises(HarnessError, match="every block would be the same"):
+        read_study(
+            study(tmp_path, repository, trial={"matched": False, "command": "python train.py --out {out} {flags}"})
+        )
