@@ -26,7 +26,8 @@ from harness.data import Dataset, load
 from harness.models import build_pair
 from harness.study.design import arms
 from harness.study.reading import read_study
-from harness.trial.training import Progress, Trainer, train
+from harness.trial.trainer import Progress, Trainer
+from harness.trial.training import train
 
 ROOT = Path(__file__).parents[1]
 TURNS, STEPS = 15, 4

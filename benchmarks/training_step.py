@@ -20,7 +20,8 @@ from harness.data import Dataset, load
 from harness.models import NetworkPair, build_pair
 from harness.study.reading import read_study
 from harness.study.settings import TrialSettings
-from harness.trial.training import Trainer, train
+from harness.trial.trainer import Trainer
+from harness.trial.training import train
 
 TURN = 4
 

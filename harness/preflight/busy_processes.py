@@ -75,7 +75,8 @@ def keep_busy() -> None:
     from harness.models import NetworkPair, build_pair
     from harness.preflight.function_probe import random_split
     from harness.preflight.small_networks import Shape
-    from harness.trial.training import Trainer, train
+    from harness.trial.trainer import Trainer
+    from harness.trial.training import train
 
     _say()
     line = sys.stdin.readline()

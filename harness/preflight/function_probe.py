@@ -20,7 +20,8 @@ from harness.preflight.small_networks import Shape
 from harness.randomness import stream
 from harness.study.settings import TrialSettings
 from harness.trial.losses import ADVERSARIAL
-from harness.trial.training import Trainer, train
+from harness.trial.trainer import Trainer
+from harness.trial.training import train
 
 STREAMS = "preflight"
 """Key of the streams of all weights and inputs here; no block of a study has it."""

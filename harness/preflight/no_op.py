@@ -37,7 +37,7 @@ from harness.preflight.settings_read import changed_settings, own_parts, watched
 from harness.preflight.small_networks import Shape
 from harness.preflight.structure import same_structure
 from harness.study.settings import TrialSettings
-from harness.trial.training import Trainer, set_schedules
+from harness.trial.trainer import Trainer, set_schedules
 
 NOT_COMPARED = ("failures.", "training.steps", "training.batch_size", "training.precision", "data.")
 """Settings that an identity of functions says nothing about."""

@@ -18,7 +18,7 @@ from harness.metrics.ladder import Rung
 from harness.metrics.sensitivity import ladder
 from harness.models import matches, own_networks
 from harness.models.cost import NetworkCost
-from harness.plugins import in_words
+from harness.plugins import in_words, place_of
 from harness.preflight.arm_findings import ArmFindings, plan_of, trained
 from harness.preflight.busy_cores import busy_cores
 from harness.preflight.busy_processes import BusyProcesses
@@ -30,7 +30,7 @@ from harness.preflight.function_probe import course, probe_inputs
 from harness.preflight.matching import little_matched
 from harness.preflight.no_op import Likeness, ProbedArm, likeness
 from harness.preflight.own_networks import breach, too_large_to_try
-from harness.preflight.settings_read import changed_settings, own_parts
+from harness.preflight.settings_read import changed_settings, own_parts, trained_by_own_code
 from harness.preflight.small_networks import Networks, Shape, shrinking, shrunk
 from harness.preflight.stage import Announce, stage
 from harness.preflight.stage_findings import arms_found, data_found, pace_found, proofs_found
@@ -236,7 +236,7 @@ def _compare(arms: Sequence[ArmFindings]) -> None:
             if alike == Likeness():
                 probed.first_step()
         except Exception as error:
-            if not isinstance(error, EXPECTED) and not own_networks(findings.arm.settings):
+            if not isinstance(error, EXPECTED) and not trained_by_own_code(findings.arm.settings):
                 raise
             findings.invalid = _failure(findings)
             if findings.invalid is None:
@@ -248,7 +248,7 @@ def _compare(arms: Sequence[ArmFindings]) -> None:
         if alike.proof is None:
             findings.same_class = _same_class(findings, baseline)
             name, twin = seen.setdefault(probed.digest, (findings.arm.name, probed))
-            comparable = twin not in (probed, reference) and not own_networks(findings.arm.settings)
+            comparable = twin not in (probed, reference) and not trained_by_own_code(findings.arm.settings)
             if comparable and likeness(probed, twin, name).bitwise:
                 findings.notes += (f"the same as arm {name}, bit for bit",)
 
@@ -278,7 +278,7 @@ def _failure(findings: ArmFindings) -> str | None:
     except Exception as error:
         if isinstance(error, EXPECTED):
             return _first_line(error)
-        if own_networks(findings.arm.settings):
+        if trained_by_own_code(findings.arm.settings):
             return f"the first training step raised {in_words(error)}"
         raise
     return None
@@ -289,18 +289,19 @@ EXPECTED = (ValueError, RuntimeError, HarnessError)
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    return (str(error).splitlines() or [type(error).__name__])[0] + place_of(error)
 
 
 def _facts(arms: Sequence[ArmFindings]) -> tuple[Fact, ...]:
-    baseline = arms[0]
-    if baseline.size is None:
+    """Return what can be said of settings; nothing of arms that a loop of a user's own trains."""
+    told = [x for x in arms if x.invalid is None and "training" not in own_parts(x.arm.settings)]
+    inspected = [(x, x.pair, x.size) for x in told if x.pair is not None and x.size is not None]
+    if not inspected or inspected[0][0] is not arms[0]:
         return ()
-    width = shrinking(baseline.size)
+    width = shrinking(inspected[0][2])
     return facts(
         [
-            Inspected(x.arm.name, x.arm.settings, shrunk(x.arm.settings, width), x.shape, x.pair, x.size, x.data)
-            for x in arms
-            if x.invalid is None and x.pair is not None and x.size is not None
+            Inspected(x.arm.name, x.arm.settings, shrunk(x.arm.settings, width), x.shape, pair, size, x.data)
+            for x, pair, size in inspected
         ]
     )

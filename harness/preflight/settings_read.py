@@ -49,6 +49,11 @@ def own_parts(settings: TrialSettings) -> frozenset[str]:
     return frozenset(name for name, group in groups if ":" in str(getattr(group, "kind", "")))
 
 
+def trained_by_own_code(settings: TrialSettings) -> bool:
+    """Return whether a network or the loop is a user's own, which may do and raise anything."""
+    return bool(own_parts(settings) & {"generator", "discriminator", "training"})
+
+
 def _leaves(data: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]:
     for key, value in data.items():
         if isinstance(value, Mapping) and key != "options":

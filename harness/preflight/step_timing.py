@@ -15,12 +15,14 @@ from torch.nn import functional as F
 
 from harness.data import Dataset
 from harness.metrics import Evaluation, measure, to_unit_range
-from harness.models import Conditions, NetworkPair, own_networks, place
+from harness.models import Conditions, NetworkPair, place
 from harness.models.cost import NetworkCost
-from harness.plugins import in_words
+from harness.plugins import in_words, place_of
+from harness.preflight.settings_read import trained_by_own_code
 from harness.study.study import MeasureSettings
 from harness.trial.evaluated_networks import trained_networks
-from harness.trial.training import Trainer, train
+from harness.trial.trainer import Trainer
+from harness.trial.training import train
 
 if TYPE_CHECKING:
     from harness.study.settings import TrialSettings
@@ -92,8 +94,10 @@ def step_paces(
                 timings[name] = _slow_pace(settings, pair, data, device, expected)
         except Exception as error:
             if isinstance(error, (ValueError, RuntimeError)):
-                failures[name] = f"the first training step fails: {(str(error).splitlines() or [''])[0]}"
-            elif own_networks(settings):
+                failures[name] = (
+                    f"the first training step fails: {(str(error).splitlines() or [''])[0]}{place_of(error)}"
+                )
+            elif trained_by_own_code(settings):
                 failures[name] = f"the first training step raised {in_words(error)}"
             else:
                 raise

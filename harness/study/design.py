@@ -133,8 +133,9 @@ def own_code(study: Study, chosen: Iterable[Arm]) -> tuple[str, ...]:
 
 
 def own_parts(arm: Arm) -> tuple[str, ...]:
-    """Return the doors of an arm's data and networks."""
-    groups = (arm.settings.data, arm.settings.generator, arm.settings.discriminator)
+    """Return the doors of an arm's data, networks and loop."""
+    s = arm.settings
+    groups = (s.data, s.generator, s.discriminator, s.training)
     return tuple(group.kind for group in groups if ":" in group.kind)
 
 

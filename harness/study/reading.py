@@ -109,7 +109,7 @@ def _empty_windows(study: Study) -> Iterable[Problem]:
 def _is_setting(axis: str, study: Study | None = None) -> bool:
     if study is not None and study.trial is not None:
         return is_axis(study, axis)
-    return axis in axis_paths() or bool(re.match(r"(data|generator|discriminator)\.options\.", axis))
+    return axis in axis_paths() or bool(re.match(r"(data|generator|discriminator|training)\.options\.", axis))
 
 
 def _unknown_axes(axes: Any) -> Iterable[Problem]:

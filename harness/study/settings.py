@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Discriminator, Field, Strict, Tag, field_validator
+from pydantic import Discriminator, Field, Strict, Tag, field_validator, model_validator
 
 from harness.study.command import CommandSettings
 from harness.study.fields import DOOR, Count, Flag, Settings, Share, Text
@@ -357,6 +357,10 @@ class ScheduleSettings(Settings):
 class TrainingSettings(Settings):
     """The loop."""
 
+    kind: Annotated[Text, Field(pattern=rf"^gan$|{DOOR}")] = "gan"
+    """`gan`: a generator against a discriminator; or a loop of your own, `package.module:function`."""
+    options: dict[str, Any] = Field(default={})
+    """Passed to a loop of your own as keyword arguments; each can be an axis, such as `training.options.weight`."""
     steps: Count = 1000
     """Steps of training; one is a discriminator's update or several, then a generator's or several."""
     batch_size: Annotated[int, Strict(), Field(ge=2, le=8192)] = 16
@@ -377,6 +381,12 @@ class TrainingSettings(Settings):
     """Arithmetic of the forward and backward passes; weights stay in float32. `bfloat16` changes what is trained."""
     channels_last: Flag = True
     """Memory layout of maps; changes rounding and speed, and nothing else."""
+
+    @model_validator(mode="after")
+    def _options_of_own_loops(self) -> Self:
+        if self.options and self.kind == "gan":
+            raise ValueError(f"options ({', '.join(self.options)}) are for a loop of your own; name it as kind")
+        return self
 
 
 class FailureSettings(Settings):

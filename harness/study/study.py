@@ -15,7 +15,7 @@ from harness.metrics.catalogue import metric_named
 from harness.study.controls import ControlSettings
 from harness.study.fields import Count, Flag, Settings, Text
 from harness.study.presets import PRESETS, PresetName
-from harness.study.settings import TrialSettings
+from harness.study.settings import TrainingSettings, TrialSettings
 
 Axis = str
 Level = Any
@@ -379,13 +379,14 @@ class Study(TrialSettings):
 def _set(group: BaseModel) -> dict[str, Any]:
     """Return the settings of a group that differ from their defaults, as JSON's own types.
 
-    A group that differs in anything says which `kind` it is: defaults are those of its kind.
+    A group that differs in anything says which `kind` it is: defaults are those of its kind, but for the training's.
     """
     written = group.model_dump(mode="json")
     found = {}
     for name, field in type(group).model_fields.items():
         value = getattr(group, name)
-        if name == "kind" or value != field.get_default(call_default_factory=True):
+        chooses = name == "kind" and not isinstance(group, TrainingSettings)
+        if chooses or value != field.get_default(call_default_factory=True):
             found[name] = _set(value) if isinstance(value, BaseModel) else written[name]
     return found
 

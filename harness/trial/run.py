@@ -34,7 +34,8 @@ from harness.trial.diagnostics import diversity, layer_norms, oscillation, overf
 from harness.trial.evaluated_networks import generate, trained_networks
 from harness.trial.peak_memory import Peak
 from harness.trial.task import TrialProgress, TrialTask
-from harness.trial.training import Trainer, train
+from harness.trial.trainer import Trainer
+from harness.trial.training import train
 
 SHOWN = 12
 """Held-out items in the strips of samples."""

@@ -1,141 +1,25 @@
-"""The training loop, readable top to bottom: tensors in, progress out; it touches no files and prints nothing."""
+"""Training, readable top to bottom: tensors in, progress out; it touches no files and prints nothing."""
 
 from __future__ import annotations
 
 import contextlib
-import copy
 import functools
-import random
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable, Iterator
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from harness.data import Split, augment, to_range
-from harness.models import Conditions, GaussianBlur, Generated, Judgement, MatchedDropout, NetworkPair
-from harness.randomness import seed_for, stream
-from harness.study.settings import LossSettings, TrialSettings
+from harness import plugins
+from harness.errors import HarnessError
+from harness.models import Conditions, Generated, Judgement
+from harness.randomness import stream
+from harness.study.settings import LossSettings
 from harness.trial import losses
-from harness.trial.optimizers import optimizer_of, rate_factor, update_average
-
-
-@dataclass(frozen=True)
-class Progress:
-    """What one step came to."""
-
-    step: int
-    """Steps done, from 1."""
-    loss_d: float
-    loss_g: float
-    signals: dict[str, float] = field(default_factory=dict)
-    """What is logged, on the steps asked for; empty on the others."""
-
-
-class BatchOrder:
-    """Which items make up the batch of each step: a pure function of block and step.
-
-    Permutations of the training items, one after another, each from its own stream, are cut into batches; so arms with
-    other batch sizes still see the same order, and a trial can go on from any step.
-    """
-
-    def __init__(self, items: int, batch_size: int, block: str) -> None:
-        self.items = items
-        self.batch_size = batch_size
-        self.block = block
-        self._epoch = -1
-        self._order = torch.empty(0, dtype=torch.int64)
-
-    def _epoch_order(self, epoch: int) -> Tensor:
-        if epoch != self._epoch:
-            self._order = torch.randperm(self.items, generator=stream(self.block, f"data-order/{epoch}"))
-            self._epoch = epoch
-        return self._order
-
-    def batch(self, index: int) -> Tensor:
-        """Return the item numbers of one batch, (batch_size,) int64."""
-        start, parts, missing = index * self.batch_size, [], self.batch_size
-        while missing:
-            epoch, offset = divmod(start, self.items)
-            part = self._epoch_order(epoch)[offset : offset + missing]
-            parts.append(part)
-            start, missing = start + len(part), missing - len(part)
-        return torch.cat(parts)
-
-
-class Trainer:
-    """The state of one trial's training: networks, optimisers, moving average, and the step they are at.
-
-    Randomness is not part of the state: every draw is a function of block, purpose and step.
-    """
-
-    def __init__(self, pair: NetworkPair, settings: TrialSettings, split: Split, *, block: str) -> None:
-        self.pair = pair
-        self.settings = settings.training
-        self.augmentation = settings.data.augment
-        self.latent = settings.latent
-        self.block = block
-        self.step = 0
-        self.device = next(pair.generator.parameters()).device
-        self.split = split
-        self.order = BatchOrder(len(split), self.settings.batch_size, block)
-        o = self.settings.optimizer
-        self.optimizer_g = optimizer_of(pair.generator, o, o.lr)
-        self.optimizer_d = optimizer_of(pair.discriminator, o, o.lr_discriminator or o.lr)
-        self.average = copy.deepcopy(pair.generator).requires_grad_(False) if self.settings.ema else None
-        self.parameters_d = list(pair.discriminator.parameters())
-        self.dropouts = [m for net in pair.networks().values() for m in net.modules() if isinstance(m, MatchedDropout)]
-        self.blurs = [m for m in pair.discriminator.modules() if isinstance(m, GaussianBlur)]
-
-    @property
-    def measured(self) -> nn.Module:
-        """The generator that is measured: the moving average where the study asks for one."""
-        return self.average if self.average is not None else self.pair.generator
-
-    def state(self) -> dict[str, Any]:
-        """Return all that the rest of the training depends on."""
-        return {
-            "step": self.step,
-            "generator": self.pair.generator.state_dict(),
-            "discriminator": self.pair.discriminator.state_dict(),
-            "optimizer_g": self.optimizer_g.state_dict(),
-            "optimizer_d": self.optimizer_d.state_dict(),
-            "average": None if self.average is None else self.average.state_dict(),
-        }
-
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Go on from a state."""
-        self.step = state["step"]
-        self.pair.generator.load_state_dict(state["generator"])
-        self.pair.discriminator.load_state_dict(state["discriminator"])
-        self.optimizer_g.load_state_dict(state["optimizer_g"])
-        self.optimizer_d.load_state_dict(state["optimizer_d"])
-        if self.average is not None:
-            self.average.load_state_dict(state["average"])
-
-    def batch(self, index: int, purpose: str) -> tuple[Conditions, Tensor]:
-        """Return what to generate from and the (N, C, S, S) real images in [-1, 1] of one batch."""
-        chosen = self.order.batch(index)
-        target = to_range(self.split.target[chosen])
-        source = None if self.split.source is None else to_range(self.split.source[chosen])
-        if self.augmentation != "none":
-            source, target = augment(
-                source, target, mode=self.augmentation, generator=stream(self.block, f"augment/{purpose}")
-            )
-        latent = None
-        if self.latent:
-            latent = torch.randn(len(chosen), self.latent, generator=stream(self.block, f"latent/{purpose}"))
-        conditions = Conditions(source, self.split.style[chosen], latent).map(lambda x: x.to(self.device))
-        return conditions, target.to(self.device)
+from harness.trial.trainer import Progress, Trainer
 
 
 def train(trainer: Trainer, *, log_every: int = 1) -> Iterator[Progress]:
-    """Train to the last step, from the step that the trainer is at.
-
-    A step is zi2zi's: the discriminator's updates, then the generator's, the first of which reuses the images that the
-    discriminator saw. Each further discriminator step takes a batch of its own.
+    """Train to the last step, from the step that the trainer is at, by the loop that its settings name.
 
     Args:
         trainer: Changed in place.
@@ -146,18 +30,50 @@ def train(trainer: Trainer, *, log_every: int = 1) -> Iterator[Progress]:
 
     Raises:
         ValueError: No part of the generator's loss has a weight.
+        HarnessError: A loop of a user's own does not keep the contract.
+    """
+    trainer.log_every = log_every
+    for network in trainer.pair.networks().values():
+        network.train()
+    kind = trainer.settings.kind
+    return gan(trainer) if kind == "gan" else _own(kind, trainer)
+
+
+def _own(door: str, trainer: Trainer) -> Iterator[Progress]:
+    """Train by a loop of a user's own, looking that it keeps the contract."""
+    steps = trainer.settings.steps
+    loop: Iterable[object] = plugins.call(door, Iterator, trainer=trainer, **trainer.settings.options)  # type: ignore[type-abstract]
+    for progress in loop:
+        if not isinstance(progress, Progress):
+            what = type(progress).__name__
+            raise HarnessError(f"{door}: yielded a {what} at step {trainer.step}; yield trainer.done(loss_g=…)")
+        yield progress
+    if trainer.step < steps:
+        raise HarnessError(f"{door}: ended after {trainer.step} of {steps} steps; loop over trainer.steps()")
+
+
+def gan(trainer: Trainer) -> Iterator[Progress]:
+    """Train a generator against a discriminator.
+
+    A step is zi2zi's: the discriminator's updates, then the generator's, the first of which reuses the images that the
+    discriminator saw. Each further discriminator step takes a batch of its own.
+
+    Args:
+        trainer: Changed in place.
+
+    Yields:
+        The progress of every step.
+
+    Raises:
+        ValueError: No part of the generator's loss has a weight.
     """
     s = trainer.settings
-    generator, discriminator = trainer.pair.generator.train(), trainer.pair.discriminator.train()
-    precision = torch.autocast(trainer.device.type, torch.bfloat16, enabled=s.precision == "bfloat16")
-    while trainer.step < s.steps:
-        step = trainer.step
-        logging = (step + 1) % log_every == 0 or step + 1 == s.steps
+    generator, discriminator = trainer.pair.generator, trainer.pair.discriminator
+    precision = trainer.precision()
+    for step in trainer.steps():
         signals: dict[str, float] = {}
-        _begin_step(trainer, step)
-
         for turn in range(s.discriminator_steps):
-            conditions, real = trainer.batch(step * s.discriminator_steps + turn, f"{step}/{turn}")
+            conditions, real = trainer.next_batch(turn, s.discriminator_steps)
             last = turn + 1 == s.discriminator_steps
             with precision, contextlib.nullcontext() if last else torch.no_grad():
                 generated: Generated = generator(conditions)
@@ -166,7 +82,7 @@ def train(trainer: Trainer, *, log_every: int = 1) -> Iterator[Progress]:
                 judged = _discriminator_update(trainer, conditions, real, generated.image.detach(), f"{step}/{turn}")
             loss_d = _discriminator_backward(judged, s.loss, precision)
             trainer.optimizer_d.step()
-        if logging:
+        if trainer.logging:
             signals |= _judgement_signals(judged.on_real.real.detach(), judged.on_fake.real.detach())
 
         with _frozen(trainer.parameters_d):
@@ -196,44 +112,14 @@ def train(trainer: Trainer, *, log_every: int = 1) -> Iterator[Progress]:
                 trainer.optimizer_g.zero_grad()
                 loss_g.backward()
                 trainer.optimizer_g.step()
-        if trainer.average is not None:
-            update_average(trainer.average, generator, s.ema)
-
-        trainer.step = step + 1
-        if logging:
+        if trainer.logging:
             signals |= {f"loss_{name}": value.item() for name, value in parts.items()}
             signals |= {
                 "gradient_norm_g": _gradient_norm(generator),
                 "gradient_norm_d": _gradient_norm(discriminator),
                 "saturation": (generated.image.detach().abs() > 0.98).float().mean().item(),
-                "learning_rate": trainer.optimizer_g.param_groups[0]["lr"],
             }
-        yield Progress(trainer.step, loss_d, loss_g.item(), signals)
-
-
-def _begin_step(trainer: Trainer, step: int) -> None:
-    """Set everything that is a function of the step: streams and schedules."""
-    # Built-in parts never draw from the global streams; a user's part that does is kept in step by this.
-    seed = seed_for(trainer.block, f"global/{step}")
-    torch.manual_seed(seed)
-    np.random.seed(seed % 2**32)  # noqa: NPY002 - the global stream is meant
-    random.seed(seed)
-    for dropout in trainer.dropouts:
-        dropout.begin(trainer.block, step)
-    set_schedules(trainer, step)
-
-
-def set_schedules(trainer: Trainer, step: int) -> None:
-    """Set what changes along the training, from 0: learning rates and fading blurs, and nothing else."""
-    s = trainer.settings
-    share = step / s.steps
-    factor = rate_factor(s.schedule, share)
-    o = s.optimizer
-    for optimizer, lr in ((trainer.optimizer_g, o.lr), (trainer.optimizer_d, o.lr_discriminator or o.lr)):
-        for group in optimizer.param_groups:
-            group["lr"] = lr * factor
-    for blur in trainer.blurs:
-        blur.begin(share)
+        yield trainer.done(loss_g=loss_g.item(), loss_d=loss_d, signals=signals)
 
 
 def _discriminator_update(

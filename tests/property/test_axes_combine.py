@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from harness.models import Conditions, NetworkPair, build_pair
 from harness.models.cost import conditions_for, cost
 from harness.study.settings import TrialSettings
-from harness.trial.training import Trainer, train
+from harness.trial.trainer import Trainer
+from harness.trial.training import train
 
 COUNT = 4
 

@@ -17,7 +17,8 @@ from harness.models.alignment import named_weights
 from harness.study.settings import TrialSettings
 from harness.study.study import MeasureSettings
 from harness.trial.run import generate, measured_items
-from harness.trial.training import BatchOrder, Trainer, train
+from harness.trial.trainer import BatchOrder, Trainer
+from harness.trial.training import train
 
 ARMS: dict[str, dict[str, Any]] = {
     "baseline": {},

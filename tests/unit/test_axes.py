@@ -29,7 +29,8 @@ from harness.study.settings import (
     Zi2ziDiscriminatorSettings,
 )
 from harness.study.study import put
-from harness.trial.training import Trainer, train
+from harness.trial.trainer import Trainer
+from harness.trial.training import train
 
 CHANGED, UNCHANGED = 1e-6, 1e-9
 """Differences over the largest magnitude of a tensor, in float64."""
@@ -239,7 +240,7 @@ BUILT_IN = {
 @pytest.mark.parametrize("kind", ["zi2zi", "dcgan"])
 def test_every_setting_of_networks_and_training_is_tried(kind: str) -> None:
     tried = {axis.path for axis in (*AXES, *PROVED) if axis.kind == kind}
-    named = {"generator.kind", "discriminator.kind"}
+    named = {"generator.kind", "discriminator.kind", "training.kind", "training.options"}
     assert BUILT_IN[kind] - tried - named - set(ELSEWHERE) == set()
 
 

@@ -14,7 +14,8 @@ from torchvision.transforms import GaussianBlur as TheirBlur
 from harness.models import GaussianBlur, build_pair
 from harness.models.matching import SpectralNorm
 from harness.study.settings import TrialSettings
-from harness.trial.training import Trainer, train
+from harness.trial.trainer import Trainer
+from harness.trial.training import train
 
 
 def maps(side: int = 16, channels: int = 3) -> torch.Tensor:

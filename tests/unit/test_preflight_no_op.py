@@ -18,7 +18,8 @@ from harness.results.schema import ArmPlan
 from harness.study.design import Arm
 from harness.study.settings import TrialSettings
 from harness.study.study import Study, put
-from harness.trial.training import Trainer, train
+from harness.trial.trainer import Trainer
+from harness.trial.training import train
 
 NO_OPS = ("no-op", "dead")
 

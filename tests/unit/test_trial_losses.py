@@ -14,7 +14,8 @@ from harness.models.contract import Judgement, example_conditions
 from harness.study.settings import LossSettings, OptimizerSettings
 from harness.trial.losses import ADVERSARIAL
 from harness.trial.optimizers import optimizer_of
-from harness.trial.training import Trainer, train
+from harness.trial.trainer import Trainer
+from harness.trial.training import train
 
 NO_ADVERSARY: dict[str, Any] = {"adversarial": 0.0, "category": 0.0}
 

@@ -12,7 +12,7 @@ from harness.data import Split
 from harness.models import MatchedDropout
 from harness.models.alignment import named_weights
 from harness.preflight.facts.fact import Fact, Inspected
-from harness.trial.training import BatchOrder
+from harness.trial.trainer import BatchOrder
 
 BLOCK = "0"
 """The block whose order of items is counted in."""
