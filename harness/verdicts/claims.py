@@ -124,6 +124,8 @@ def _interaction(effects: Factorial | None, term: str) -> Contrast | None:
 def _spread(study: Study, claim: Claim, rows: pd.DataFrame, metric: str, told: Sensitivity) -> Contrast | None:
     """Compare how far the values spread over one axis, at a level of another and at the baseline's."""
     assert claim.spread is not None
+    if rows.empty:  # then the table has no columns of arms either
+        return None
     of, over = (f"arm_{axis}" for axis in (claim.spread.of, claim.spread.over))
     first, *others = study.levels(claim.spread.of)
     level = claim.spread.level or others[0]

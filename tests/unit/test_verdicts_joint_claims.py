@@ -13,6 +13,7 @@ import pytest
 from pydantic import ValidationError
 
 from harness.report.write import write
+from harness.results.store import Store
 from harness.verdicts.judge import StudyVerdicts, judge
 
 SN, LR = "discriminator.spectral_norm", "training.optimizer.lr"
@@ -102,3 +103,20 @@ def test_a_ranking_and_a_spread_of_arms_that_are_not_judged_are_not_settled(tmp_
     [claim] = judge(study, store.tables(), {}).claims
     assert claim.outcome == "not settled"
     assert "code_version differs" in claim.evidence
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        {"order": ["baseline", "lr=high", "spectral_norm=convs"]},
+        {"interaction": [SN, LR], "expect": "helps"},
+        {"spread": {"of": SN, "over": LR}, "expect": "helps"},
+    ],
+)
+def test_a_joint_claim_before_the_first_row_is_not_settled(tmp_path: Path, claim: dict[str, Any]) -> None:
+    axes = {SN: ["none", "convs"], LR: RATES}
+    claims = [{"id": "x", "quote": "x", **claim}]
+    study = pretended.study(axes=axes, claims=claims, design={"kind": "factorial", "blocks": 6})
+    store = Store(tmp_path / "empty")
+    store.freeze(study, {})
+    assert outcomes(judge(study, store.tables(), {})) == ["not settled"]
