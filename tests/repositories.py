@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -99,3 +100,33 @@ def files_of(folder: Path) -> set[str]:
 
 
 TRAINING = ROOT / "tests" / "training_repository"
+
+
+def training(folder: Path) -> Path:
+    """Return the training repository: `unused-layer` builds a layer that nothing uses; `no-eval.diff`, which lies
+    beside it, forgets to turn dropout off where the generator is measured; `data/` holds what it trains on."""
+    folder.mkdir(parents=True)
+    git(folder, "init", "--quiet")
+    files = {path.name.replace(".", "__"): path.read_text(encoding="utf-8") for path in TRAINING.glob("*.py")}
+    commit(folder, "it trains", **files, gitignore="")
+    (folder / ".gitignore").write_text("data/\n__pycache__/\n", encoding="utf-8")
+    (folder / "gitignore").unlink()
+    commit(folder, "data is not kept")
+    git(folder, "checkout", "--quiet", "-b", "unused-layer")
+    one = "        self.up1 = "
+    more = "        self.attention = nn.Conv2d(2 * channels, 2 * channels, 1)  # for later\n"
+    networks = files["networks__py"]
+    assert networks.count(one) == 1
+    commit(folder, "room for attention", networks__py=networks.replace(one, more + one))
+    git(folder, "checkout", "--quiet", "main")
+    train = files["train__py"]
+    line = "                generator.eval()\n"
+    assert train.count(line) == 1
+    (folder / "train.py").write_text(train.replace(line, ""), encoding="utf-8")
+    (folder.parent / "no-eval.diff").write_text(git(folder, "diff") + "\n", encoding="utf-8")
+    git(folder, "checkout", "--quiet", ".")
+    script = (
+        "import images; images.write('data/train', range(128), 16); images.write('data/val', range(1000, 1064), 16)"
+    )
+    subprocess.run([sys.executable, "-c", script], cwd=folder, check=True)
+    return folder

@@ -15,6 +15,8 @@ import threading
 def main() -> None:
     """Run ``leash.py LOG WORD...``, both outputs of the command going to the file LOG."""
     log, *words = sys.argv[1:]
+    for number in (signal.SIGINT, signal.SIGHUP):  # these reach the whole group of a terminal; the harness decides
+        signal.signal(number, lambda *_: None)
     with open(log, "ab", buffering=0) as out:  # noqa: PTH123 - nothing more than this is imported
         try:
             child = subprocess.Popen(
@@ -23,6 +25,7 @@ def main() -> None:
         except OSError as error:
             say({"cannot start": f"{words[0]}: {error.strerror}"})
             return
+    signal.signal(signal.SIGTERM, lambda *_: end(child.pid))
     say({"process": child.pid})
     threading.Thread(target=end_with_reader, args=(child.pid,), daemon=True).start()
     _, status, usage = os.wait4(child.pid, 0)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -33,10 +35,19 @@ class Ended:
     peak_bytes: int | None
     """Largest resident memory of any of its processes."""
     cannot_start: str | None = None
+    too_long: bool = False
+    """It was ended at its deadline."""
 
 
 def run(
-    words: Sequence[str], *, directory: Path, environment: Mapping[str, str], log: Path, out: Path, busy: bool = True
+    words: Sequence[str],
+    *,
+    directory: Path,
+    environment: Mapping[str, str],
+    log: Path,
+    out: Path,
+    busy: bool = True,
+    deadline: float | None = None,
 ) -> Iterator[Ended | None]:
     """Run a command, and yield None at each sign of life, then how it ended; closed early, the command is ended.
 
@@ -47,6 +58,7 @@ def run(
         log: File for what it prints.
         out: Folder in which its files are signs of life.
         busy: Whether computing is a sign of life too.
+        deadline: Seconds after which it is ended.
     """
     leash = subprocess.Popen(
         [sys.executable, "-I", "-S", str(LEASH), str(log), *words],
@@ -64,8 +76,12 @@ def run(
             yield Ended(127, None, str(first.get("cannot start", "its keeper ended at once")))
             return
         signs, looked = _Signs(log, out, first["process"]), time.monotonic()
+        end = math.inf if deadline is None else looked + deadline
         while leash.poll() is None:
             time.sleep(POLL)
+            if time.monotonic() > end:
+                yield Ended(-signal.SIGKILL, None, too_long=True)
+                return
             if time.monotonic() - looked > LOOK:
                 looked = time.monotonic()
                 if signs.new(busy=busy):

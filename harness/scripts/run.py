@@ -87,7 +87,13 @@ def run_command(task: TrialTask, *, cache: Path, busy: bool = True) -> Generator
     outcome, signs, kills = _Outcome(), 0, oom_kills()
     ended = None
     for event in process.run(
-        command.words, directory=Path(command.directory), environment=environment, log=log, out=out, busy=busy
+        command.words,
+        directory=Path(command.directory),
+        environment=environment,
+        log=log,
+        out=out,
+        busy=busy,
+        deadline=command.deadline,
     ):
         if event is None:
             signs += 1
@@ -108,7 +114,9 @@ def _judge_end(outcome: _Outcome, ended: process.Ended, log: Path, *, oom: bool)
     Raises:
         CommandLostError: It was ended from outside.
     """
-    if ended.cannot_start is not None:
+    if ended.too_long:
+        outcome.failed("the command was ended after budget.trial_minutes", "timeout")
+    elif ended.cannot_start is not None:
         outcome.failed(f"the command cannot be started ({ended.cannot_start})")
     elif ended.code:
         printed = _tail(log)

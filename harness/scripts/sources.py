@@ -299,6 +299,7 @@ class Sources:
             words=command.arguments(names | words),
             directory=str(place),
             environment=environment,
+            deadline=None if self.study.budget.trial_minutes is None else 60 * self.study.budget.trial_minutes,
             out=str(out),
             generated=None if command.generated is None else filled(command.generated, names | words),
             values=None if values is None or values.file is None else filled(values.file, names | words),

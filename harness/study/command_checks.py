@@ -32,6 +32,8 @@ def command_problems(study: Study) -> Iterable[Problem]:
     for name in BUILT_IN:
         if getattr(study, name) != type(study).model_fields[name].get_default():
             yield (name,), "is no setting of a trial that is a command; say it in the words of the command"
+    if study.budget.hours is not None:
+        yield ("budget", "hours"), "how long a command takes is not known before; budget.trial_minutes ends one"
     for where, problem in trial.unknown(study.axes):
         yield ("trial", where), problem
     allowed = sorted({*LEVELS, *_placeholders(trial)})

@@ -231,7 +231,8 @@ class BudgetSettings(Settings):
     hours: Annotated[float, Field(gt=0.0)] | None = None
     """Of the whole study, on this machine's workers."""
     trial_minutes: Annotated[float, Field(gt=0.0)] | None = None
-    """Of one trial, estimated before it starts; an arm beyond it is called too costly."""
+    """Of one trial, estimated before it starts; an arm beyond it is called too costly. A command is ended then, with
+    the status `timeout`."""
 
 
 class RunnerSettings(Settings):

@@ -17,6 +17,8 @@ class CommandTask:
     """Where it is run; absolute, and on every machine that may run it."""
     environment: Mapping[str, str]
     """Variables set beside those that are inherited."""
+    deadline: float | None
+    """Seconds after which it is ended."""
     out: str
     """The trial's own folder; what the command prints goes to a file of the same name with `.txt` behind it."""
     generated: str | None

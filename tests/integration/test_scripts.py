@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from repositories import QUICK, commit, files_of, git, quick, study
-from tiny import call, environment, kill, processes, wait_until
+import yaml
+from repositories import QUICK, commit, files_of, git, quick, study, training
+from tiny import ROOT, call, environment, kill, processes, wait_until
 
 import harness
 from harness.dashboard.mirror import Mirror, quiet
@@ -381,3 +384,95 @@ def test_draws_that_arms_have_in_common_are_the_same_and_said_so(tmp_path: Path,
         read_study(
             study(tmp_path, repository, trial={"matched": False, "command": "python train.py --out {out} {flags}"})
         )
+
+
+def yaml_blocks() -> list[str]:
+    page = (ROOT / "docs" / "scripts.md").read_text(encoding="utf-8")
+    return re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+
+
+def test_every_piece_of_a_study_on_the_page_is_read(tmp_path: Path) -> None:
+    first, axes, values = yaml_blocks()
+    file = tmp_path / "my_change.yaml"
+    file.write_text(first, encoding="utf-8")
+    assert read_study(file).hash
+    whole = yaml.safe_load(first)
+    whole["trial"]["command"] += " --lr {lr}"
+    for change in (
+        yaml.safe_load(axes),
+        *({"trial": {**whole["trial"], **yaml.safe_load(v)}} for v in values.splitlines()),
+    ):
+        file.write_text(yaml.safe_dump({**whole, "axes": {"lr": [1, 2]}, **change}), encoding="utf-8")
+        assert read_study(file).hash
+
+
+@pytest.mark.slow
+def test_the_study_on_the_page_runs_from_its_file_to_a_report_with_samples(tmp_path: Path) -> None:
+    training(tmp_path / "my-gan")
+    folder = tmp_path / "studies"
+    folder.mkdir()
+    (folder / "my_change.yaml").write_text(yaml_blocks()[0], encoding="utf-8")
+    words = ("run", "my_change.yaml", "--set", "design.blocks=2", "--workers", "2")
+    done = subprocess.run(
+        [sys.executable, "-m", "harness", *words],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "all of the weights before the first step" in done.stdout or "of the weights before" in done.stdout
+    page = (folder / "results/my_change/report/report.html").read_text(encoding="utf-8")
+    assert page.count("data:image/png;base64,") >= 3, "the target, and what each arm made of it"
+    store = Store(folder / "results/my_change")
+    rows = store.tables().trials
+    assert (rows["status"] == "complete").all(), rows["error"].tolist()
+    assert rows["heldout_hash"].nunique() == 1
+
+
+def test_a_command_that_takes_too_long_is_ended_with_all_that_it_started(tmp_path: Path, repository: Path) -> None:
+    child = "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(61)'])"
+    sleeps = f"import subprocess, sys, time; {child}; time.sleep(61)"
+    file = study(
+        tmp_path,
+        repository,
+        trial={"command": f'python -c "{sleeps}" {{out}} {{flags}}'},
+        design={"blocks": 1},
+        budget={"trial_minutes": 0.02},
+    )
+    store, _ = driven(tmp_path, file)
+    assert {row["status"] for row in by_arm(store).values()} == {"timeout"}
+    assert not processes("time.sleep(61)")
+
+
+@pytest.mark.slow
+def test_an_interrupted_study_ends_its_command_and_goes_on(tmp_path: Path) -> None:
+    """Ctrl-C reaches every process of a terminal's group, the one that keeps the command too."""
+    repository = quick(tmp_path / "repository")
+    commit(repository, "slow", train__py=QUICK.replace("random.seed(", "import time; time.sleep(3)\nrandom.seed(", 1))
+    file = study(tmp_path, repository, design={"blocks": 1})
+    words = [
+        sys.executable,
+        "-m",
+        "harness",
+        "run",
+        str(file),
+        "--results",
+        str(tmp_path / "results"),
+        "--workers",
+        "1",
+    ]
+    started = subprocess.Popen(
+        words, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+    )
+    out = tmp_path / "results/own/out"
+    wait_until(lambda: processes(str(out)))
+    os.killpg(started.pid, signal.SIGINT)
+    said = started.communicate(timeout=60)[0].decode()
+    assert started.returncode == 130, said
+    assert not processes(str(out))
+    assert [path.name for path in (tmp_path / "results/own/revisions").iterdir()] == ["repository.git"]
+    done = subprocess.run(words, env=environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(Store(tmp_path / "results/own").done()) == 2
