@@ -20,6 +20,7 @@ from harness.study.settings import (
     CustomNetworkSettings,
     DcganDiscriminatorSettings,
     DcganGeneratorSettings,
+    LossSettings,
     TrialSettings,
     UNetSettings,
     Zi2ziDiscriminatorSettings,
@@ -87,7 +88,7 @@ def build_network(
     if net == "discriminator":
         which = getattr(group, "spectral_norm", "none")
         spectrally_normalise(network, which, net=net, block=block)
-        _check_penalty(network, settings.training.loss.kind)
+        _check_penalty(network, settings.training.loss)
     return network
 
 
@@ -127,11 +128,13 @@ def build_pair(settings: TrialSettings, *, styles: int, block: str, baseline: Ne
     return NetworkPair(built("generator"), built("discriminator"))
 
 
-def _check_penalty(discriminator: nn.Module, loss: str) -> None:
-    """Refuse WGAN-GP with BatchNorm in the critic (Gulrajani 2017, arXiv:1704.00028, section 4)."""
-    if loss == "wgan_gp" and any(isinstance(layer, nn.BatchNorm2d) for layer in discriminator.modules()):
+def _check_penalty(discriminator: nn.Module, loss: LossSettings) -> None:
+    """Refuse penalties on gradients with BatchNorm (Gulrajani 2017, arXiv:1704.00028, section 4)."""
+    penalties = {"kind wgan_gp": loss.kind == "wgan_gp", "r1": loss.r1 > 0, "r2": loss.r2 > 0}
+    penalty = next((name for name, wanted in penalties.items() if wanted), None)
+    if penalty is not None and any(isinstance(layer, nn.BatchNorm2d) for layer in discriminator.modules()):
         raise ValueError(
-            "training.loss.kind wgan_gp does not go with discriminator.norm batch: the penalty is on the gradient of "
+            f"training.loss.{penalty} does not go with discriminator.norm batch: the penalty is on the gradient of "
             "each image alone, and BatchNorm makes each score depend on the whole batch; use layer, instance or none"
         )
 

@@ -320,6 +320,21 @@ class LossSettings(Settings):
     """Weight of the squared distance of the codes of source and result, zi2zi's constant loss; 15 is zi2zi's."""
     gradient_penalty: Annotated[float, Strict(), Field(ge=0.0)] = 10.0
     """Weight of WGAN-GP's penalty (Gulrajani 2017, arXiv:1704.00028)."""
+    r1: Annotated[float, Strict(), Field(ge=0.0)] = 0.0
+    """Gamma of the penalty on the discriminator's gradient at real images: gamma/2 times its mean squared norm
+    (Mescheder 2018, arXiv:1801.04406, eq. 9)."""
+    r2: Annotated[float, Strict(), Field(ge=0.0)] = 0.0
+    """The same at generated images (eq. 10)."""
+    penalty_every: Count = 1
+    """R1 and R2 are taken at each so many-th step only, as many times as large (Karras 2020, arXiv:1912.04958, B)."""
+    smoothing: Annotated[float, Strict(), Field(ge=0.0, lt=1.0)] = 0.0
+    """Real images are to be judged 1 minus this by the discriminator (Salimans 2016, arXiv:1606.03498, 3.4); of `bce`,
+    `sigmoid_bce` and `lsgan`, and not where it is relativistic."""
+    relativistic: Flag = False
+    """Logits are judged against the mean of the other kind (Jolicoeur-Martineau 2018, arXiv:1807.00734, RaGAN)."""
+    feature_matching: Annotated[float, Strict(), Field(ge=0.0)] = 0.0
+    """Weight, for the generator, of the mean squared distance of the mean features of real and generated images
+    (Salimans 2016, 3.1); of discriminators with a method `features`: zi2zi's, or yours."""
     real_and_fake: Literal["separate", "joint", "concat"] = "separate"
     """Two backward passes, one over the summed loss, or one batch of both (which changes BatchNorm's statistics)."""
 
@@ -375,6 +390,9 @@ class TrainingSettings(Settings):
     """How they are updated."""
     schedule: ScheduleSettings = ScheduleSettings()
     """How the learning rate falls."""
+    gradient_clip: Annotated[float, Strict(), Field(ge=0.0)] = 0.0
+    """Largest norm of all gradients of a network together, scaled down to it beyond (Pascanu 2013, arXiv:1211.5063); 0
+    leaves them."""
     ema: Annotated[float, Strict(), Field(ge=0.0, lt=1.0)] = 0.0
     """Decay of the moving average of the generator's weights that is measured; 0 measures the weights themselves."""
     precision: Literal["float32", "bfloat16"] = "float32"

@@ -36,8 +36,17 @@ def _bce(target: float) -> Callable[[Tensor], Tensor]:
 
 
 def _sigmoid_bce(target: float) -> Callable[[Tensor], Tensor]:
-    """The posts' Sigmoid and BCELoss: in float32 its gradient is 0 once the sigmoid has rounded to 0 or 1."""
-    return lambda logits: F.binary_cross_entropy(torch.sigmoid(logits), torch.full_like(logits, target))
+    """The posts' Sigmoid and BCELoss: in float32 its gradient is 0 once the sigmoid has rounded to 0 or 1.
+
+    Under autocast torch refuses it on CUDA, as half precision would round sooner; it is computed without.
+    """
+
+    def loss(logits: Tensor) -> Tensor:
+        with torch.autocast(logits.device.type, enabled=False):
+            whole = full_precision(logits)
+            return F.binary_cross_entropy(torch.sigmoid(whole), torch.full_like(whole, target))
+
+    return loss
 
 
 def _mse(target: float) -> Callable[[Tensor], Tensor]:
@@ -55,6 +64,16 @@ ADVERSARIAL: dict[str, Adversarial] = {
     # Arjovsky 2017, arXiv:1701.07875; the penalty is `gradient_penalty`.
     "wgan_gp": Adversarial(lambda x: -x.mean(), lambda x: x.mean(), lambda x: -x.mean()),
 }
+
+SMOOTHED = {"bce": _bce, "sigmoid_bce": _sigmoid_bce, "lsgan": _mse}
+"""The discriminator's loss on real images that are to be judged less than 1, by kind of loss and then the target."""
+
+# Jolicoeur-Martineau 2018, arXiv:1807.00734, appendix A: a difference of logits is to be large, or small.
+RELATIVISTIC = {
+    **{kind: (parts.real, parts.fake) for kind, parts in ADVERSARIAL.items()},
+    "lsgan": (_mse(1.0), _mse(-1.0)),
+}
+"""Losses of a logit that is to be above the mean of the other kind, and of one that is to be below, by kind."""
 
 
 def category(logits: Tensor, style: Tensor) -> Tensor:
@@ -78,6 +97,13 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Ten
     return distance.square().mean()
 
 
+def squared_gradient(critic: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+    """Return the mean squared norm of the critic's gradient at (N, C, H, W) images (Mescheder 2018, eq. 9 and 10)."""
+    images = images.detach().requires_grad_(True)
+    (gradient,) = torch.autograd.grad(critic(images).sum(), images, create_graph=True)
+    return gradient.flatten(1).square().sum(1).mean()
+
+
 @dataclass(frozen=True, eq=False)
 class DiscriminatorUpdate:
     """What the discriminator's loss is computed from."""
@@ -90,8 +116,8 @@ class DiscriminatorUpdate:
     """(N, C, S, S), detached."""
     on_real: Judgement
     on_fake: Judgement
-    kind: str
-    """Of the adversarial loss."""
+    settings: LossSettings
+    step: int
     uniform: Callable[[str], Tensor]
     """(N,) numbers in [0, 1) from the stream of this update and a purpose."""
 
@@ -106,8 +132,7 @@ class GeneratorUpdate:
     real: Tensor
     """(N, C, S, S)"""
     generated: Generated
-    kind: str
-    """Of the adversarial loss."""
+    settings: LossSettings
     classifies: bool
     """The discriminator has a head for styles."""
 
@@ -115,6 +140,13 @@ class GeneratorUpdate:
     def judged(self) -> Judgement:
         """The discriminator's answer, asked for only where a term with a weight needs it."""
         judged: Judgement = self.discriminator(self.generated.image, self.conditions)
+        return judged
+
+    @functools.cached_property
+    @torch.no_grad()
+    def judged_real(self) -> Judgement:
+        """The same about the real images."""
+        judged: Judgement = self.discriminator(self.real, self.conditions)
         return judged
 
 
@@ -144,12 +176,54 @@ def _constant(update: GeneratorUpdate) -> Tensor:
     return F.mse_loss(full_precision(code), full_precision(update.generated.code))
 
 
-def _penalty(update: DiscriminatorUpdate) -> Tensor:
+def _critic(update: DiscriminatorUpdate) -> Callable[[Tensor], Tensor]:
     def critic(images: Tensor) -> Tensor:
         judged: Judgement = update.discriminator(images, update.conditions)
         return judged.scores
 
-    return gradient_penalty(critic, update.real, update.fake, update.uniform("penalty"))
+    return critic
+
+
+def _penalty(update: DiscriminatorUpdate) -> Tensor:
+    return gradient_penalty(_critic(update), update.real, update.fake, update.uniform("penalty"))
+
+
+def _due(update: DiscriminatorUpdate, weight: float) -> bool:
+    """Return whether a lazy penalty with a weight is taken at this step."""
+    return weight > 0 and update.step % update.settings.penalty_every == 0
+
+
+def _on_real(update: DiscriminatorUpdate) -> Tensor:
+    s, logits = update.settings, update.on_real.real
+    if s.relativistic:
+        return RELATIVISTIC[s.kind][0](logits - update.on_fake.real.mean())
+    if s.kind in SMOOTHED and s.smoothing:
+        return SMOOTHED[s.kind](1 - s.smoothing)(logits)
+    return ADVERSARIAL[s.kind].real(logits)
+
+
+def _on_fake(update: DiscriminatorUpdate) -> Tensor:
+    s, logits = update.settings, update.on_fake.real
+    if s.relativistic:
+        return RELATIVISTIC[s.kind][1](logits - update.on_real.real.mean())
+    return ADVERSARIAL[s.kind].fake(logits)
+
+
+def _of_generator(update: GeneratorUpdate) -> Tensor:
+    s, logits = update.settings, update.judged.real
+    if not s.relativistic:
+        return ADVERSARIAL[s.kind].generator(logits)
+    real = update.judged_real.real
+    above, below = RELATIVISTIC[s.kind]
+    return above(logits - real.mean()) + below(real - logits.mean())
+
+
+def _matched_features(update: GeneratorUpdate) -> Tensor:
+    """Salimans 2016, arXiv:1606.03498, section 3.1."""
+    features: Callable[..., Tensor] = update.discriminator.features  # type: ignore[assignment]
+    with torch.no_grad():
+        wanted = full_precision(features(update.real, update.conditions)).mean(0)
+    return F.mse_loss(full_precision(features(update.generated.image, update.conditions)).mean(0), wanted)
 
 
 def _classified(update: DiscriminatorUpdate) -> bool:
@@ -157,7 +231,7 @@ def _classified(update: DiscriminatorUpdate) -> bool:
 
 
 GENERATOR_TERMS: dict[str, Term] = {
-    "adversarial": Term(lambda s: s.adversarial, lambda u: ADVERSARIAL[u.kind].generator(u.judged.real)),
+    "adversarial": Term(lambda s: s.adversarial, _of_generator),
     "l1": Term(
         lambda s: s.l1,
         lambda u: F.l1_loss(u.generated.image, u.real),
@@ -169,18 +243,33 @@ GENERATOR_TERMS: dict[str, Term] = {
         lambda u: u.classifies and u.conditions.style is not None,
     ),
     "constant": Term(lambda s: s.constant, _constant, lambda u: u.generated.code is not None),
+    "features": Term(
+        lambda s: s.feature_matching,
+        _matched_features,
+        lambda u: callable(getattr(u.discriminator, "features", None)),
+    ),
 }
 """What the generator minimises the sum of."""
 
 REAL_TERMS: dict[str, Term] = {
-    "adversarial": Term(lambda _: 1.0, lambda u: ADVERSARIAL[u.kind].real(u.on_real.real)),
+    "adversarial": Term(lambda _: 1.0, _on_real),
     "category": Term(lambda s: s.category / 2, lambda u: category(u.on_real.category, u.conditions.style), _classified),
+    "r1": Term(
+        lambda s: s.r1 / 2 * s.penalty_every,
+        lambda u: squared_gradient(_critic(u), u.real),
+        lambda u: _due(u, u.settings.r1),
+    ),
 }
 """What the discriminator minimises the sum of, of real images; zi2zi halves its category loss."""
 
 FAKE_TERMS: dict[str, Term] = {
-    "adversarial": Term(lambda _: 1.0, lambda u: ADVERSARIAL[u.kind].fake(u.on_fake.real)),
+    "adversarial": Term(lambda _: 1.0, _on_fake),
     "category": Term(lambda s: s.category / 2, lambda u: category(u.on_fake.category, u.conditions.style), _classified),
-    "penalty": Term(lambda s: s.gradient_penalty, _penalty, lambda u: u.kind == "wgan_gp"),
+    "penalty": Term(lambda s: s.gradient_penalty, _penalty, lambda u: u.settings.kind == "wgan_gp"),
+    "r2": Term(
+        lambda s: s.r2 / 2 * s.penalty_every,
+        lambda u: squared_gradient(_critic(u), u.fake),
+        lambda u: _due(u, u.settings.r2),
+    ),
 }
 """The same, of generated images and of what lies between both."""

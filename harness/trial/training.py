@@ -81,6 +81,7 @@ def gan(trainer: Trainer) -> Iterator[Progress]:
             with precision:
                 judged = _discriminator_update(trainer, conditions, real, generated.image.detach(), f"{step}/{turn}")
             loss_d = _discriminator_backward(judged, s.loss, precision)
+            clip(discriminator, s.gradient_clip)
             trainer.optimizer_d.step()
         if trainer.logging:
             signals |= _judgement_signals(judged.on_real.real.detach(), judged.on_fake.real.detach())
@@ -98,7 +99,7 @@ def gan(trainer: Trainer) -> Iterator[Progress]:
                             conditions,
                             real,
                             generated,
-                            s.loss.kind,
+                            s.loss,
                             classifies=judged.on_real.category is not None,
                         ),
                         s.loss,
@@ -106,11 +107,12 @@ def gan(trainer: Trainer) -> Iterator[Progress]:
                 if not parts:
                     raise ValueError(
                         "training.loss: no part of the generator's loss has a weight, so there is nothing to learn "
-                        "from; give adversarial, l1, category or constant one"
+                        "from; give adversarial, l1, category, constant or feature_matching one"
                     )
                 loss_g = torch.stack(list(parts.values())).sum()
                 trainer.optimizer_g.zero_grad()
                 loss_g.backward()
+                clip(generator, s.gradient_clip)
                 trainer.optimizer_g.step()
         if trainer.logging:
             signals |= {f"loss_{name}": value.item() for name, value in parts.items()}
@@ -138,7 +140,7 @@ def _discriminator_update(
         return torch.rand(len(real), generator=stream(trainer.block, f"{purpose}/{turn}")).to(real.device)
 
     return losses.DiscriminatorUpdate(
-        discriminator, conditions, real, fake, on_real, on_fake, s.loss.kind, uniform=uniform
+        discriminator, conditions, real, fake, on_real, on_fake, s.loss, trainer.step, uniform=uniform
     )
 
 
@@ -151,7 +153,8 @@ def _discriminator_backward(
             functools.reduce(torch.add, losses.weighted(terms, update, settings).values())
             for terms in (losses.REAL_TERMS, losses.FAKE_TERMS)
         )
-    if settings.real_and_fake == "separate":
+    # Relativistic losses are of one graph: each depends on real and generated images.
+    if settings.real_and_fake == "separate" and not settings.relativistic:
         loss_real.backward()
         loss_fake.backward()
     else:
@@ -169,6 +172,12 @@ def _judgement_signals(real: Tensor, fake: Tensor) -> dict[str, float]:
         "d_accuracy_real": (real > 0).float().mean().item(),
         "d_accuracy_fake": (fake < 0).float().mean().item(),
     }
+
+
+def clip(network: nn.Module, norm: float) -> None:
+    """Scale all gradients of a network together down to a norm; 0 leaves them."""
+    if norm:
+        torch.nn.utils.clip_grad_norm_(network.parameters(), norm)
 
 
 def _gradient_norm(network: nn.Module) -> float:

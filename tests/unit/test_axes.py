@@ -50,6 +50,7 @@ class Axis:
 BLURRED = {"discriminator.blur.position": "input"}
 SMALL_BOTTLENECK = {"generator.levels": 3}
 RESIZED = {**SMALL_BOTTLENECK, "generator.innermost.compensation": "interpolate"}
+UNNORMALISED = {"discriminator.norm": "layer"}
 AXES = (
     Axis("zi2zi", "generator.channels", (8,)),
     Axis("zi2zi", "generator.levels", (3,)),
@@ -118,6 +119,13 @@ AXES = (
         {"training.loss.kind": "wgan_gp", "discriminator.norm": "layer"},
     ),
     Axis("zi2zi", "training.loss.real_and_fake", ("concat",)),
+    Axis("zi2zi", "training.loss.r1", (10.0,), UNNORMALISED),
+    Axis("zi2zi", "training.loss.r2", (10.0,), UNNORMALISED),
+    Axis("zi2zi", "training.loss.penalty_every", (4,), {**UNNORMALISED, "training.loss.r1": 10.0}),
+    Axis("zi2zi", "training.loss.smoothing", (0.1,)),
+    Axis("zi2zi", "training.loss.relativistic", (True,)),
+    Axis("zi2zi", "training.loss.feature_matching", (1.0,)),
+    Axis("zi2zi", "training.gradient_clip", (1e-3,)),
     Axis("zi2zi", "training.optimizer.lr", (1e-3,)),
     Axis("zi2zi", "training.optimizer.lr_discriminator", (1e-3,)),
     Axis("zi2zi", "training.optimizer.betas", ((0.0, 0.999), (0.9, 0.999), (0.5, 0.9))),
@@ -149,6 +157,10 @@ PROVED = (
     Axis("zi2zi", "training.optimizer.kind", ("adamw",)),
     Axis("zi2zi", "training.loss.real_and_fake", ("joint",)),
     Axis("zi2zi", "training.channels_last", (False,)),
+    Axis("zi2zi", "training.loss.penalty_every", (4,)),
+    Axis("zi2zi", "training.loss.smoothing", (0.1,), {"training.loss.kind": "hinge"}),
+    Axis("dcgan", "training.loss.feature_matching", (1.0,)),
+    Axis("zi2zi", "training.gradient_clip", (1e9,)),
     Axis("zi2zi", "discriminator.final_conv.in_channels", (32,)),
     Axis("zi2zi", "discriminator.head_channels", (1,)),
 )

@@ -67,7 +67,9 @@ def test_the_adversarial_part_is_logged_with_its_weight() -> None:
 def test_a_generator_without_any_loss_is_refused_with_the_way_out() -> None:
     s = factory.dcgan(training={"loss": {"adversarial": 0.0}})
     pair = build_pair(s, styles=factory.STYLES, block="0")
-    with pytest.raises(ValueError, match=r"nothing to learn from; give adversarial, l1, category or constant one"):
+    with pytest.raises(
+        ValueError, match="nothing to learn from; give adversarial, l1, category, constant or feature_matching"
+    ):
         next(train(Trainer(pair, s, factory.split(paired=False), block="0")))
 
 
