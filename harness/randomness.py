@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,22 +16,7 @@ def seed_for(block: str, name: str) -> int:
         block: The block's key; equal for all arms of the block.
         name: What the draws are for, e.g. ``init/discriminator.conv3.weight`` or ``latent/17``.
     """
-    return _seed_of(hashlib.sha256(f"{block}|{name}".encode()).digest())
-
-
-def numbered_seeds(block: str, name: str) -> Callable[[int], int]:
-    """Return ``number -> seed_for(block, f"{name}/{number}")``, which reads block and name once and for all."""
-    beginning = hashlib.sha256(f"{block}|{name}/".encode())
-
-    def seed(number: int) -> int:
-        digest = beginning.copy()
-        digest.update(b"%d" % number)
-        return _seed_of(digest.digest())
-
-    return seed
-
-
-def _seed_of(digest: bytes) -> int:
+    digest = hashlib.sha256(f"{block}|{name}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
 
 

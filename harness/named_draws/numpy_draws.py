@@ -113,7 +113,7 @@ class NamedState(LegacyState):
             plain: Any = super()
             return plain.get_state(legacy=legacy)
         at = Position(self._position.sequence, self._position.at)
-        real: Any = LegacyState(number_of((at.sequence.mark, at.at)) % (1 << 32))
+        real: Any = LegacyState(number_of(_streams.mark(at)) % (1 << 32))
         state = real.get_state(legacy=legacy)
         _states[_state_key(state)] = at
         if len(_states) > REMEMBERED_STATES:
@@ -165,7 +165,8 @@ class NamedGenerator(LegacyGenerator):
 
     def _mark(self) -> None:
         assert self._position is not None
-        state = {"state": self._position.sequence.mark + self._position.at, "inc": INCREMENT}
+        assert _streams is not None
+        state = {"state": _streams.mark(self._position), "inc": INCREMENT}
         self.bit_generator.state = {"bit_generator": "PCG64", "state": state, "has_uint32": 0, "uinteger": 0}
 
     def _arrive(self) -> None:
@@ -221,7 +222,10 @@ def default_rng(seed: Any = None) -> Any:
 
 
 def _state_key(state: Any) -> int:
-    return number_of(str(state) if isinstance(state, dict) else (bytes(state[1]), *state[2:]))
+    """Return a number of 64 bits that stands for a state of MT19937, in either of its forms."""
+    if isinstance(state, dict):
+        state = ("", state["state"]["key"], state["state"]["pos"], state.get("has_gauss"), state.get("gauss"))
+    return number_of((np.asarray(state[1]).tobytes(), *(float(part) for part in state[2:])))
 
 
 def _named(base: type, function: str) -> Callable[..., Any]:
@@ -237,7 +241,9 @@ def _named(base: type, function: str) -> Callable[..., Any]:
             size = args
         if function in ("shuffle", "permutation", "permuted") and args:
             size = args[0] if isinstance(args[0], int) else np.shape(args[0])
-        return () if size is None else tuple(int(side) for side in np.atleast_1d(np.asarray(size, dtype=np.int64)))
+        if isinstance(size, (int, np.integer)):
+            return (int(size),)
+        return () if size is None else tuple(map(int, size))
 
     @functools.wraps(plain)
     def draw(self: Any, *args: Any, **kwargs: Any) -> Any:

@@ -62,7 +62,7 @@ class NamedRandom(Plain):
         """Return a state that `setstate` goes back to."""
         if _streams is None or not _streams.naming or self._position is None:
             return super().getstate()
-        super().seed(self._position.sequence.mark + self._position.at)
+        super().seed(_streams.mark(self._position))
         state = _seen(self, super().getstate())
         _states[hash(state)] = Position(self._position.sequence, self._position.at)
         if len(_states) > REMEMBERED_STATES:
@@ -104,11 +104,14 @@ class NamedRandom(Plain):
         return self._bits(53) * 2.0**-53
 
     def _bits(self, k: int) -> int:
-        """Return the next `k` bits of this draw's stream: SHA-256, or SHAKE-256 for more, of seed and number."""
+        """Return the next `k` bits of this draw's stream: its seed, then SHA-256 or SHAKE-256 of seed and number."""
         if _streams is None or not _streams.naming:
             return super().getrandbits(k)
-        text = b"%d/%d" % (self._seed, self._number)
-        self._number += 1
+        number = self._number
+        self._number = number + 1
+        if not number and k < 63:
+            return self._seed >> (63 - k)
+        text = b"%d/%d" % (self._seed, number)
         if k <= 256:
             return int.from_bytes(hashlib.sha256(text).digest(), "big") >> (256 - k)
         size = (k + 7) // 8

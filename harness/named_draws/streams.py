@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import multiprocessing
 import os
 import sys
@@ -14,11 +15,12 @@ from types import FrameType
 from typing import NamedTuple
 
 from harness.named_draws.places import Place, place_of
-from harness.randomness import numbered_seeds, seed_for
+from harness.randomness import seed_for
 
 COUNT = (1 << 32) - 1
 """The low bits of a mark: how many draws a generator has made since its seed. The high bits say which sequence."""
 REMEMBERED_SEQUENCES = 1024
+REMEMBERED_NAMES = 65536
 FIRST_DRAWS, LAST_DRAWS = 1024, 16384
 """Draws of a sequence that can be repeated after the script seeds again, or goes back to a saved state."""
 
@@ -49,34 +51,31 @@ class Draw(NamedTuple):
 
 
 @dataclass(slots=True, eq=False)
-class _Counter:
-    name: Name
-    count: int
-    seed: Callable[[int], int]
-
-
-@dataclass(slots=True, eq=False)
 class Sequence:
     """The draws of a generator since it was given a seed."""
 
+    kind: str
+    """Of the generator: torch, random, numpy, or one that the script made."""
     label: str
     """What stands for the seed in the names: empty for the first seed of a program, so that any seed will do."""
     value: int
     """The seed as the script knows it."""
-    mark: int
-    """Seed of a real generator that stands at the beginning of this sequence; plus n after n draws."""
-    own: bool
+    own: bool = False
     """Whether the script chose the seed after its first; then it means equal draws for equal seeds."""
-    shared: bool
+    shared: bool = False
     """Whether all ranks of a distributed program draw the same: generators that the script itself made."""
+    mark: int = 0
+    """Seed of a real generator that stands at the beginning of this sequence, plus n after n draws; see `mark`."""
     start: int = 0
     """Draws before the program's first seed; they and their counts stay when it seeds so again."""
-    counts: dict[Name, int] = field(default_factory=dict)
+    start_counts: dict[Name, int] = field(default_factory=dict)
     length: int = 0
     longest: int = 0
     items: int = 0
-    counters: dict[Name, _Counter] = field(default_factory=dict)
+    counts: dict[Name, int] = field(default_factory=dict)
     log: dict[int, Draw] = field(default_factory=dict)
+    key: bytes = b""
+    """Digest of the label; made at the first draw, when the process knows its rank."""
 
 
 @dataclass(slots=True, eq=False)
@@ -90,7 +89,7 @@ class Position:
 class Item(NamedTuple):
     """The item of a data set that is being loaded, and where the program's generators stood before it."""
 
-    name: tuple[object, ...]
+    name: str
     outer: dict[str, Position]
 
 
@@ -113,6 +112,7 @@ class Streams:
         self.item: Item | None = None
         self._sequences: OrderedDict[tuple[str, str], Sequence] = OrderedDict()
         self._marks: dict[int, Sequence] = {}
+        self._names: dict[Name, bytes] = {}
         self._firsts: dict[str, int] = {}
         self._forked = False
         self.lock = threading.RLock()
@@ -152,7 +152,7 @@ class Streams:
             self._firsts[kind] = value
             beginning = self._sequence(kind, "", value)
             beginning.start = beginning.length
-            beginning.counts = {name: counter.count for name, counter in beginning.counters.items()}
+            beginning.start_counts = dict(beginning.counts)
         if self._firsts.get(kind) == value:
             return self._begin(self._sequence(kind, "", value))
         return self._begin(self._sequence(kind, f"seed {value}", value, own=not by_library))
@@ -187,21 +187,18 @@ class Streams:
             label = f"{sequence.label} item {sequence.items}"
             sequence.items += 1
         else:
-            label = f"item {self.item.name}"
-        return self._begin(self._sequence(kind, label, sequence.value))
+            label = self.item.name
+        return Position(Sequence(kind, label, sequence.value))
 
     def _begin(self, sequence: Sequence) -> Position:
-        for name, counter in sequence.counters.items():
-            counter.count = sequence.counts.get(name, 0)
+        sequence.counts = dict(sequence.start_counts)
         sequence.items = 0
         return Position(sequence, sequence.start)
 
     def _sequence(self, kind: str, label: str, value: int, *, own: bool = False, shared: bool = False) -> Sequence:
         sequence = self._sequences.get((kind, label))
         if sequence is None:
-            mark = seed_for(self.key, f"mark {kind} {label}") & ~COUNT
-            sequence = self._sequences[kind, label] = Sequence(label, value, mark, own, shared)
-            self._marks[mark] = sequence
+            sequence = self._sequences[kind, label] = Sequence(kind, label, value, own, shared)
             if len(self._sequences) > REMEMBERED_SEQUENCES:
                 self._forget()
         else:
@@ -212,7 +209,21 @@ class Streams:
     def _forget(self) -> None:
         """Forget the sequence that was begun longest ago, but none of the first seed."""
         oldest = next(key for key in self._sequences if key[1])
-        del self._marks[self._sequences.pop(oldest).mark]
+        self._marks.pop(self._sequences.pop(oldest).mark, None)
+
+    def mark(self, position: Position) -> int:
+        """Return the seed that makes a real generator say where it stands, wherever its state is copied to."""
+        sequence = position.sequence
+        if not sequence.mark:
+            sequence.mark = seed_for(self.key, f"mark {sequence.kind} {sequence.label}") & ~COUNT
+            self._marks[sequence.mark] = sequence
+        return sequence.mark + position.at
+
+    def forget_item(self, position: Position) -> None:
+        """Forget where an item drew from, once it has been loaded."""
+        sequence = position.sequence
+        if self._sequences.get((sequence.kind, sequence.label)) is not sequence:
+            self._marks.pop(sequence.mark, None)
 
     def position_of(self, mark: int) -> Position | None:
         """Return the position that a real generator's seed stands for, or None when something else seeded it."""
@@ -236,14 +247,18 @@ class Streams:
         if at < sequence.length:
             again = sequence.log.get(at)
             if again is not None and again.name.function == function and again.name.shape == shape:
-                counter = sequence.counters[again.name]
-                counter.count = max(counter.count, again.number + 1)
+                counts = sequence.counts
+                counts[again.name] = max(counts.get(again.name, 0), again.number + 1)
                 return again
         name = Name(place_of(frame), parameter, function, shape)
-        counter = sequence.counters.get(name) or self._counter(sequence, name)
-        draw = Draw(counter.name, counter.count, counter.seed(counter.count), sequence.label)
-        counter.count += 1
-        self.last = counter.name
+        key = self._names.get(name) or self._key_of(name)
+        number = sequence.counts.get(name, 0)
+        sequence.counts[name] = number + 1
+        if not sequence.key:
+            sequence.key = self._digest(f"{'' if sequence.shared else rank_text()}{sequence.label}")
+        digest = hashlib.sha256(b"%b%b%d" % (sequence.key, key, number)).digest()
+        draw = Draw(name, number, int.from_bytes(digest[:8], "big") >> 1, sequence.label)
+        self.last = name
         sequence.log[at] = draw
         sequence.length = at + 1
         sequence.longest = max(sequence.longest, sequence.length)
@@ -251,11 +266,14 @@ class Streams:
             sequence.log.pop(at - LAST_DRAWS, None)
         return draw
 
-    def _counter(self, sequence: Sequence, name: Name) -> _Counter:
-        rank = "" if sequence.shared else rank_text()
-        seed = numbered_seeds(self.key, f"{rank}{sequence.label}/{name}")
-        counter = sequence.counters[name] = _Counter(name, 0, seed)
-        return counter
+    def _key_of(self, name: Name) -> bytes:
+        if len(self._names) >= REMEMBERED_NAMES:
+            self._names.clear()
+        key = self._names[name] = self._digest(str(name))
+        return key
+
+    def _digest(self, text: str) -> bytes:
+        return hashlib.sha256(f"{self.key}|{text}".encode()).digest()
 
     def escaped(self, kind: str) -> None:
         """Note that a generator moved although no named draw asked it to: native code, or a state from elsewhere."""

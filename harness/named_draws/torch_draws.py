@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import HarnessError
 from harness.named_draws.parameters import Parameters
-from harness.named_draws.streams import Position, Shape, Streams
+from harness.named_draws.streams import Position, Streams
 
 if TYPE_CHECKING:
     import torch
@@ -44,8 +45,8 @@ DRAWING = frozenset(
     }
 )
 """Operators with a kernel that draws; all others that draw (rand, dropout, …) are made of these."""
-FRESH = slice(8, 24)
-"""Bytes of the CPU generator's state that tell whether it has drawn since it was seeded."""
+FRESH = (8, 16)
+"""Where, and how many, the bytes of the CPU generator's state that tell whether it has drawn since it was seeded."""
 
 
 class TorchDraws:
@@ -60,7 +61,7 @@ class TorchDraws:
         self._saved: list[tuple[torch.Generator, torch.Tensor]] = []
         self._replaced: list[tuple[Any, str, Any]] = []
         self._plain: dict[str, Position] = {}
-        self._fresh: list[int] = []
+        self._fresh = b""
 
     def install(self) -> None:
         """Serve every draw from here on.
@@ -72,7 +73,7 @@ class TorchDraws:
 
         if not hasattr(torch.library, "get_kernel"):
             raise HarnessError(f"torch {torch.__version__}: named draws need torch >= 2.9")
-        self._fresh = torch.Generator().get_state()[FRESH].tolist()
+        self._fresh = _progress(torch.Generator())
         self._library = torch.library.Library("aten", "IMPL")
         devices = [device for device in DEVICES if device == "CPU" or torch.backends.cuda.is_built()]
         for operator in torch._C._dispatch_get_all_op_names():
@@ -116,17 +117,21 @@ class TorchDraws:
 
     def move(self, generator: torch.Generator, position: Position) -> None:
         """Make a generator's own seed say where it stands; saving and restoring its state then goes there too."""
-        generator.manual_seed(position.sequence.mark + position.at)
+        generator.manual_seed(self.streams.mark(position))
 
-    def _stand(self, asked: torch.Generator | None, device: torch.device) -> tuple[torch.Generator | None, Position]:
-        """Return the generator that a kernel draws from, None when it must be left alone, and where it stands."""
+    def _stand(self, asked: Any, device: torch.device | None) -> tuple[torch.Generator | None, Position]:
+        """Return the generator that a kernel draws from, None when it must be left alone, and where it stands.
+
+        Args:
+            asked: The generator that the script gave, if it gave one.
+            device: A device of CUDA, or None for the CPU.
+        """
         import torch
 
-        cuda = device.type == "cuda"
-        kind = f"torch {device}" if cuda else "torch"
-        default = torch.cuda.default_generators[device.index or 0] if cuda else torch.default_generator
+        kind = "torch" if device is None else f"torch {device}"
+        default = torch.default_generator if device is None else torch.cuda.default_generators[device.index or 0]
         generator = default if asked is None else asked
-        if not self.streams.naming or (cuda and torch.cuda.is_current_stream_capturing()):
+        if not self.streams.naming or (device is not None and torch.cuda.is_current_stream_capturing()):
             if self.streams.naming:
                 self.streams.escaped(f"{kind}, while a graph is captured")
             return None, self._plain.setdefault(kind, Position(self.streams.unseeded(f"plain {kind}").sequence))
@@ -144,7 +149,7 @@ class TorchDraws:
 
         generator = torch.default_generator
         position = self._position(generator, "torch")
-        if generator.initial_seed() != position.sequence.mark + position.at:
+        if generator.initial_seed() != self.streams.mark(position):
             self.move(generator, position)
         return position
 
@@ -152,8 +157,10 @@ class TorchDraws:
     def position(self, position: Position) -> None:
         import torch
 
-        if torch.default_generator.initial_seed() != position.sequence.mark + position.at:
-            self.move(torch.default_generator, position)
+        generator = torch.default_generator
+        if generator.initial_seed() != self.streams.mark(position):
+            self.streams.forget_item(self._position(generator, "torch"))
+            self.move(generator, position)
 
     def _position(self, generator: torch.Generator, kind: str) -> Position:
         """Return where a default generator stands, by its seed: a mark of ours, or what the script seeded it with."""
@@ -173,7 +180,7 @@ class TorchDraws:
     def _is_fresh(self, generator: torch.Generator) -> bool:
         if generator.device.type == "cuda":
             return generator.get_offset() == 0
-        return generator.get_state()[FRESH].tolist() == self._fresh
+        return _progress(generator) == self._fresh
 
     def _serve(self, operator: str, device: str) -> None:
         import torch
@@ -185,13 +192,16 @@ class TorchDraws:
         numbers = [names.index(name) for name in ("n", "num_samples") if name in names]
         kernel = torch.library.get_kernel(operator, device)
         function, in_place = f"torch.{base.rstrip('_')}", base.endswith("_")
-        streams = self.streams
+        streams, cuda = self.streams, device == "CUDA"
 
         def serve(keys: Any, *args: Any, **kwargs: Any) -> Any:
             if streams.is_drawing():
                 return kernel.call_boxed(keys, *args, **kwargs)
-            tensor = next((value for value in args if hasattr(value, "shape")), None)
-            shape: Shape = () if tensor is None else tuple(tensor.shape)
+            tensor, shape = None, ()
+            for value in args:
+                if isinstance(value, torch.Tensor):
+                    tensor, shape = value, tuple(value.shape)
+                    break
             if numbers:
                 shape += tuple(args[number] for number in numbers)
             if tensor is None:
@@ -199,7 +209,7 @@ class TorchDraws:
             asked = kwargs.get("generator", args[at] if at < len(args) else None)
             parameter = self.parameters.name_of(tensor) if in_place else ""
             with streams.lock:
-                generator, position = self._stand(asked, tensor.device)
+                generator, position = self._stand(asked, tensor.device if cuda else None)
                 draw = streams.draw(position, function, shape, sys._getframe(), parameter)
                 if generator is not None:
                     generator.manual_seed(draw.seed)
@@ -228,6 +238,11 @@ class TorchDraws:
             value = self.streams.draw(self.position, "torch.seed", (), sys._getframe()).seed
         torch.manual_seed(value)
         return value
+
+
+def _progress(generator: torch.Generator) -> bytes:
+    state = generator.get_state()
+    return ctypes.string_at(state.data_ptr() + FRESH[0], FRESH[1])
 
 
 def _worker_seed() -> int | None:
