@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.errors import HarnessError
 from harness.named_draws.command import Matching, matching_of
+from harness.named_draws.places import bottom_at
 from harness.named_draws.python_draws import PythonDraws
 from harness.named_draws.streams import Streams
 
@@ -194,6 +195,8 @@ _active: NamedDraws | None = None
 def matched(block: int | str, *, seed: int = 0, trace: str | Path | None = None) -> Iterator[NamedDraws]:
     """Name every draw of torch, NumPy and `random` inside, by block and by the place that asks for it.
 
+    What the block of the ``with`` draws itself is counted; places are told apart in the functions that it calls.
+
     Args:
         block: The block; equal in the arms that are compared.
         seed: The study's seed; another one is a replication.
@@ -226,7 +229,8 @@ def matched(block: int | str, *, seed: int = 0, trace: str | Path | None = None)
     draws.start()
     _active = draws
     try:
-        yield draws
+        with bottom_at(sys._getframe(1)):
+            yield draws
     finally:
         _active = None
         draws.stop()

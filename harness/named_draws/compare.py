@@ -64,6 +64,11 @@ class Comparison:
         shared = (self.draws, self.batches, self.weights)
         return all(part.a == part.b == part.equal for part in shared) and not any(self.escaped)
 
+    @property
+    def keeps_a(self) -> bool:
+        """Whether all draws and batches of A are in B too, bit for bit, and nothing escaped."""
+        return all(part.a == part.equal for part in (self.draws, self.batches)) and not any(self.escaped)
+
     def document(self) -> dict[str, Any]:
         """Return all of it as plain data."""
         optimizers = [{"number": one.number, "kind": one.kind, **one.elements.document()} for one in self.optimizers]

@@ -93,14 +93,12 @@ class DataLoading:
         """Return what a function returns, with the draws in it counted from zero for this item of this epoch."""
         key = number if isinstance(number, int) else str(number)
         times = fetcher.harness_times[key] = fetcher.harness_times.get(key, -1) + 1
-        generators = self.generators()
-        before, self.streams.item = (
-            self.streams.item,
-            Item((fetcher.harness_name, key, times), {generator.kind: generator.position for generator in generators}),
-        )
+        name = f"item {key} {times} of {fetcher.harness_name}"
+        outer = {generator.kind: generator.position for generator in self.generators()}
+        before, self.streams.item = self.streams.item, Item(name, outer)
         try:
             return function(*args)
         finally:
-            for generator in generators:
-                generator.position = self.streams.item.outer[generator.kind]
+            for generator in self.generators():  # NumPy's may be new, and may not have drawn
+                generator.position = outer.get(generator.kind, generator.position)
             self.streams.item = before

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import dis
 import site
 import sysconfig
 from bisect import bisect_left
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import CodeType, FrameType
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 Role = Literal["user", "library", "passed over", "bottom"]
 USER: Final = "user"
@@ -16,9 +18,14 @@ LIBRARY: Final = "library"
 PASSED_OVER: Final = "passed over"
 BOTTOM: Final = "bottom"
 
+Result = TypeVar("Result")
+Function = TypeVar("Function", bound=Callable[..., Any])
+
 COMPREHENSIONS = ("<listcomp>", "<genexpr>", "<dictcomp>", "<setcomp>")
 BOTTOMS = (("torch/utils/data/_utils/worker.py", "_worker_loop"), ("multiprocessing/process.py", "_bootstrap"))
 """Frames below which a stack says how a process was started (forked or spawned), and nothing of the place."""
+IMPORT = "<import>"
+"""Instead of the user's code: a library draws while it is imported."""
 ROOM = str(Path(__file__).parent)
 
 
@@ -72,6 +79,8 @@ def place_of(frame: FrameType | None) -> Place:
             known = _codes[id(code)] = _Code(code, *_classified(code, frame.f_globals.get("__name__", "")))
         role = known.role
         if role == USER:
+            if code.co_name == "<lambda>" and _is_bottom(frame.f_back):
+                break  # an argument of `bottom_call`
             if inner:
                 return Place(inner, known.at(frame.f_lasti), library)
             inner = known.at(frame.f_lasti)
@@ -79,20 +88,53 @@ def place_of(frame: FrameType | None) -> Place:
             if not library and not inner:
                 library = known.label
         elif role == BOTTOM:
+            inner = inner or known.label
             break
         frame = frame.f_back
     return Place(inner, "", library)
 
 
-def bottom(function: Any) -> Any:
+def bottom(function: Function) -> Function:
     """Make a function of this room the end of every stack that is read for a place; a decorator."""
-    code = function.__code__
+    code: CodeType = function.__code__
     _codes[id(code)] = _Code(code, BOTTOM, "")
     return function
 
 
+@bottom
+def bottom_call(function: Callable[[], Result]) -> Result:
+    """Return what a function returns whose callers are no part of a place."""
+    return function()
+
+
+@contextlib.contextmanager
+def bottom_at(frame: FrameType | None) -> Iterator[None]:
+    """Make a frame's function the end of every stack, so that two ``with`` blocks at different places are compared."""
+    while frame is not None and frame.f_code.co_filename == contextlib.__file__:
+        frame = frame.f_back
+    if frame is None:
+        yield
+        return
+    code = frame.f_code
+    before = _codes.get(id(code))
+    _codes[id(code)] = _Code(code, BOTTOM, "")
+    try:
+        yield
+    finally:
+        del _codes[id(code)]
+        if before is not None:
+            _codes[id(code)] = before
+
+
+def _is_bottom(frame: FrameType | None) -> bool:
+    known = None if frame is None else _codes.get(id(frame.f_code))
+    return known is not None and known.role == BOTTOM
+
+
 def _classified(code: CodeType, module: str) -> tuple[Role, str]:
     file, name = code.co_filename, code.co_name
+    if file == "<frozen importlib._bootstrap>" and name == "_find_and_load":
+        return BOTTOM, IMPORT  # who imports a module first says nothing of it
     if file.startswith(ROOM) or name in COMPREHENSIONS:
         return PASSED_OVER, ""
     if file.startswith("<") or "ipykernel_" in file:

@@ -179,8 +179,10 @@ class Streams:
         Where the script has seeded the generator itself, items are counted from that seed, as it would have it;
         otherwise the item is named by its epoch and its number.
         """
-        outer = None if self.item is None else self.item.outer.get(kind)
-        if self.item is None or outer is None or outer.sequence is not position.sequence or outer.at != position.at:
+        if self.item is None:
+            return position
+        outer = self.item.outer.setdefault(kind, position)
+        if outer is not position:
             return position
         sequence = outer.sequence
         if sequence.own:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import HarnessError
 from harness.named_draws.parameters import Parameters
-from harness.named_draws.streams import Position, Streams
+from harness.named_draws.streams import Position, Shape, Streams
 
 if TYPE_CHECKING:
     import torch
@@ -138,9 +138,19 @@ class TorchDraws:
         if generator is default:
             if not self._is_fresh(generator):
                 self.streams.escaped(kind)
-            return generator, self.streams.in_item(kind, self._position(generator, kind))
+            return generator, self._in_item(kind, generator)
         at = self.streams.position_of(generator.initial_seed())
         return generator, at or self.streams.explicit(kind, generator.initial_seed())
+
+    def _in_item(self, kind: str, generator: torch.Generator) -> Position:
+        """Return where a default generator draws from, which is elsewhere while an item is loaded."""
+        position = self.streams.position_of(generator.initial_seed())
+        if position is None:
+            return self._position(generator, kind)
+        outer = None if self.streams.item is None else self.streams.item.outer.get(kind)
+        if outer is not None and outer.sequence is position.sequence and outer.at == position.at:
+            position = self.streams.in_item(kind, outer)
+        return position
 
     @property
     def position(self) -> Position:
@@ -197,7 +207,8 @@ class TorchDraws:
         def serve(keys: Any, *args: Any, **kwargs: Any) -> Any:
             if streams.is_drawing():
                 return kernel.call_boxed(keys, *args, **kwargs)
-            tensor, shape = None, ()
+            tensor: torch.Tensor | None = None
+            shape: Shape = ()
             for value in args:
                 if isinstance(value, torch.Tensor):
                     tensor, shape = value, tuple(value.shape)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from harness.named_draws.command import Matching
+from harness.named_draws.places import IMPORT
 from harness.named_draws.streams import Draw, rank_text
 
 FORMAT = 1
@@ -35,8 +36,10 @@ class Trace:
         self._lock = threading.Lock()
 
     def draw(self, draw: Draw, result: object) -> None:
-        """Write a draw."""
+        """Write a draw, unless it belongs to the import of a library, which happens once a process."""
         name = draw.name
+        if name.place.inner == IMPORT:
+            return
         self._write(
             {
                 "draw": str(name.place),
