@@ -12,7 +12,7 @@ from harness.answers.statements import Statement, Statements
 from harness.errors import StoreError
 from harness.metrics.catalogue import metric_named
 from harness.results.store import Store
-from harness.statistics import Contrast
+from harness.statistics import Analysis, Contrast, Verdict
 from harness.statistics.number_format import change, span
 from harness.verdicts.claims import SettledClaim
 from harness.verdicts.judge import StudyVerdicts, judge_stored
@@ -167,15 +167,25 @@ def _finding(study: StoredStudy, settled: SettledClaim) -> str:
         return f"{contrast.arm}: {contrast.verdict}{f' ({contrast.reason})' if contrast.reason else ''}"
     scale, unit = analyses[0].scale, metric_named(settled.metric).unit
     family = f"corrected for {len(analyses[0].contrasts)} arms" if analyses[0].family == "primary" else "exploratory"
+    low, high, level = contrast.ci.low, contrast.ci.high, contrast.ci.level
+    if contrast.verdict is Verdict.EQUIVALENT:  # what was shown is that this one lies inside the margin
+        low, high, level = contrast.equivalence.low, contrast.equivalence.high, contrast.equivalence.level
     parts = [
         f"{contrast.arm}, {settled.metric}{f' ({unit})' if unit else ''}: {contrast.verdict}, "
-        f"{change(contrast.estimate, scale)} ({span(contrast.ci.low, contrast.ci.high, scale)}; "
-        f"{contrast.ci.level:.0%} interval, {contrast.n} pairs, {family})",
-        study.control,
+        f"{change(contrast.estimate, scale)} ({span(low, high, scale)}; "
+        f"{100 * level:.3g} % interval, {contrast.n} pairs, {family})",
+        _control(study, analyses[0]),
         study.health,
         *_cost(contrast),
     ]
     return "; ".join(parts)
+
+
+def _control(study: StoredStudy, analysis: Analysis) -> str:
+    """Return whether this metric told the positive control apart, in a few words."""
+    if analysis.sensitivity is None or not any(c.kind == "positive" for c in study.findings.controls):
+        return "no positive control"
+    return "control told apart" if analysis.sensitivity.shown else f"control not told apart by {analysis.metric}"
 
 
 def _cost(contrast: Contrast) -> list[str]:
