@@ -13,18 +13,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import HarnessError, MissingExtraError, StoreError
-from harness.executors.base import Compute, Event, Executor, Finished, Lost, Place
+from harness.executors.base import Compute, Event, Executor, Finished, Lost, Place, Started
 from harness.executors.in_process import InProcess
 from harness.metrics.catalogue import metric_named, missing_extra
 from harness.preflight.stage import Stage, stage
 from harness.provenance import OWN, code_version, environment, own_sources, package_versions, sources_digest
+from harness.results.running import Running
 from harness.results.schema import LOST, ArmPlan, TrialRows, is_trained
 from harness.results.store import Store
 from harness.study.design import Arm, Trial, arms, own_code, trials
 from harness.study.settings import DataSettings
 from harness.study.study import BASELINE, Study
 from harness.study_folder import study_folder
-from harness.trial.task import TrialTask
+from harness.trial.task import TrialProgress, TrialTask
 from harness.verdicts.belonging import MIXED, mixed_blocks
 from harness.verdicts.judge import StudyVerdicts, judge
 
@@ -137,6 +138,7 @@ class Driver:
         self.kept = 0
         self.sources: Sources | None = None
         self._judged: StudyVerdicts | None = None
+        self._running = Running(self.store.folder)
 
     def run(self) -> StudyVerdicts:
         """Compute every trial that has no row yet, and judge.
@@ -144,7 +146,7 @@ class Driver:
         Raises:
             HarnessError: The folder is in use, not writable or another study's; the data is missing.
         """
-        with self.store.held():
+        with self.store.held(), closing(self._running):
             self.store.freeze(self.study, environment())
             for path in self.store.set_aside_damaged():
                 self.watch(SetAside(path))
@@ -371,6 +373,7 @@ class Driver:
             again: list[TrialTask] = []
             with closing(compute(tasks)) as events:
                 for event in events:
+                    self._note_what_runs(event)
                     self.watch(event)
                     if isinstance(event, Lost) and self._is_begun_again(event, tried):
                         again.append(dataclasses.replace(event.task, attempts=event.task.attempts + 1))
@@ -381,6 +384,17 @@ class Driver:
                             self.store.write_file(f"printed/{event.task.trial_id}.txt", event.printed.encode())
                         self._keep(event.task, rows)
             tasks = again
+
+    def _note_what_runs(self, event: Event) -> None:
+        match event:
+            case Started(task):
+                self._running.started(task.trial_id, task.arm, task.block)
+            case TrialProgress(trial_id, step, steps):
+                self._running.progress(trial_id, step, steps)
+            case Finished(task) | Lost(task):
+                self._running.ended(task.trial_id)
+            case _:
+                pass
 
     def _is_begun_again(self, lost: Lost, tried: set[str]) -> bool:
         """Whether a trial deserves another attempt; one that failed by itself gets a single one, in a new process."""

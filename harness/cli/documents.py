@@ -9,6 +9,7 @@ from pydantic import ConfigDict, TypeAdapter, with_config
 from typing_extensions import TypedDict
 
 from harness.metrics.ladder import Rung
+from harness.results.running import RunningTrial
 from harness.results.schema import ArmPlan
 from harness.statistics.analysis import Contrast, Provisional, Sensitivity
 from harness.statistics.controls import Control
@@ -120,6 +121,9 @@ class ReportDocument(StudyDocument):
 @_described
 class StatusDocument(StudyDocument):
     """`status --json`."""
+
+    running: list[RunningTrial]
+    """Trials that are under way."""
 
 
 @_described

@@ -36,11 +36,8 @@ def write_json(document: object) -> None:
 
 
 def print_verdicts(findings: StudyVerdicts, console: Console) -> None:
-    """Print a study's verdicts so far."""
-    from harness.terminal.summary import heading, lines, means_table
+    """Print a study's verdicts so far, in lines that fit a terminal's window."""
+    from harness.terminal.summary import summary
 
-    console.print()
-    console.print(heading(findings), markup=False, highlight=False)
-    console.print(means_table(findings))
-    for line in lines(findings):
-        console.print(line, markup=False, highlight=False)
+    text = summary(findings, console.width if console.is_terminal else None)
+    console.print(f"\n{text}", markup=False, highlight=False)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
@@ -15,6 +17,7 @@ from harness.executors.named import ExecutorName, executor_named
 
 if TYPE_CHECKING:
     from harness.driver import Happening, Watch
+    from harness.terminal.progress import Detail
     from harness.verdicts.judge import StudyVerdicts
 
 
@@ -34,6 +37,11 @@ def run(
             "belong together.",
         ),
     ] = None,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print the verdicts, and what needs attention.")] = False,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Print each trial's progress in lines.")] = False,
+    log: Annotated[
+        Path | None, typer.Option("--log", metavar="FILE", help="Add every line, with its time, to it.")
+    ] = None,
     as_json: Json = False,
     as_events: Annotated[
         bool, typer.Option("--events", help="A JSON object a line on standard output for each thing that happens.")
@@ -42,18 +50,22 @@ def run(
     """Preflight, every trial without a row, verdicts, a report."""
     if as_json and as_events:
         raise HarnessError("--json, --events: both write to standard output; take one of them")
-    from harness.cli.events import Events
-    from harness.driver import Driver
-    from harness.report.write import document, refresh
     from harness.study.reading import assumptions, read_study
-    from harness.terminal.progress import View
 
     study = read_study(study_file, settings or ())
     console = console_of(as_json=as_json or as_events)
-    for note in assumptions(study):
-        console.print(note, markup=False, highlight=False)
+    # What comes now takes seconds to import and minutes to compute: this is said before.
+    for line in (f"{study.study}: {study.question}" if study.question else study.study, *assumptions(study)):
+        if not quiet:
+            console.print(line, markup=False, highlight=False)
+    from harness.cli.events import Events
+    from harness.driver import Driver
+    from harness.report.write import document, refresh
+    from harness.terminal.progress import View
+
     where = executor_named(executor, workers=workers, cpus=study.runner.cpus, gpus=study.runner.gpus, address=address)
-    with View(console) as view:
+    detail: Detail = "quiet" if quiet else "verbose" if verbose else "normal"
+    with _opened(log) as lines, View(console, detail=detail, log=lines) as view:
         events = Events(study.study) if as_events else None
         watch = view if events is None else _both(view, events)
         driver = Driver(study, results, executor=where, watch=watch, shard=_shard(shard), retry=_statuses(retry or ()))
@@ -71,6 +83,19 @@ def run(
     if as_json:
         print_json("run", {**document(findings), "files": {kind: str(path) for kind, path in paths.items()}})
     raise typer.Exit(_exit_code(findings))
+
+
+@contextmanager
+def _opened(log: Path | None) -> Iterator[TextIO | None]:
+    if log is None:
+        yield None
+        return
+    try:
+        file = log.open("a", encoding="utf-8")
+    except OSError as error:
+        raise HarnessError(f"--log {log}: cannot be written ({error.strerror}); choose another file") from error
+    with file:
+        yield file
 
 
 def _both(first: Watch, second: Watch) -> Watch:

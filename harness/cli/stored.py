@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -50,12 +52,19 @@ def report(
 def status(study: StudyOrFolder, results: Results = "results", as_json: Json = False) -> None:
     """What is done, running and failed, and the verdict so far."""
     from harness.report.write import document
+    from harness.results.running import running
+    from harness.statistics.number_format import rough_duration
     from harness.verdicts.judge import judge_stored
 
-    _, findings = judge_stored(store_of(study, results))
-    print_verdicts(findings, console_of(as_json=as_json))
+    store, findings = judge_stored(store_of(study, results))
+    now = running(store.folder)
+    console = console_of(as_json=as_json)
+    print_verdicts(findings, console)
+    for trial in now:
+        where = "" if trial.step is None else f", step {trial.step} of {trial.steps}"
+        console.print(f"now: {trial.trial_id}{where}, for {rough_duration(time.time() - trial.began)}", highlight=False)
     if as_json:
-        print_json("status", document(findings))
+        print_json("status", {**document(findings), "running": [dataclasses.asdict(trial) for trial in now]})
 
 
 def dashboard(
@@ -88,8 +97,6 @@ def merge(
     as_json: Json = False,
 ) -> None:
     """Make one folder of the results of several shards, once it is shown that they belong together."""
-    import dataclasses
-
     from harness.results.merge import merge as merge_stores
     from harness.results.store import Store
 

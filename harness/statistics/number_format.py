@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import textwrap
 from collections.abc import Sequence
 from typing import Any
@@ -84,27 +85,30 @@ def rough_duration(seconds: float) -> str:
 def aligned(rows: Sequence[Sequence[str]], width: int | None = None) -> str:
     """Return rows as lines with columns of equal width, a rule under the head.
 
-    A table that is wider than `width` characters is continued below, each part with the first column.
+    Where that is wider than `width` characters, each row is a paragraph instead: its first two cells, then the others
+    with the names of their columns, broken between words; cells without a value are left out.
     """
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    parts: list[list[int]] = [[0]]
-    for column in range(1, len(widths)):
-        taken = sum(widths[i] + 2 for i in parts[-1])
-        if width is not None and taken + widths[column] > width and len(parts[-1]) > 1:
-            parts.append([0])
-        parts[-1].append(column)
-    return "\n\n".join(_lines([[row[i] for i in part] for row in rows], [widths[i] for i in part]) for part in parts)
-
-
-def _lines(rows: Sequence[Sequence[str]], widths: Sequence[int]) -> str:
+    if width is not None and sum(widths) + 2 * (len(widths) - 1) > width:
+        return "\n".join(_paragraph(rows[0], row, width) for row in rows[1:])
     lines = ["  ".join(cell.ljust(size) for cell, size in zip(row, widths, strict=True)).rstrip() for row in rows]
     return "\n".join([lines[0], "  ".join("─" * size for size in widths), *lines[1:]])
 
 
+def _paragraph(head: Sequence[str], row: Sequence[str], width: int) -> str:
+    """Return a row of a table that is too wide as lines of at most `width` characters, unless a word is longer."""
+    lead = row[0] if len(row) == 1 or row[1] in ("", "-") else f"{row[0]}: {row[1]}"
+    cells = [f"{name} {cell}" for name, cell in zip(head[2:], row[2:], strict=True) if cell not in ("", "-")]
+    return "\n".join(filter(None, (_filled(lead, width, ""), _filled("; ".join(cells), width, "  "))))
+
+
+def _filled(text: str, width: int, indent: str) -> str:
+    """Return text in lines of a width; a number stays with its unit."""
+    together = re.sub(r" (?=[%±])|(?<=±) ", "\u00a0", text)
+    how: Any = {"break_long_words": False, "break_on_hyphens": False, "initial_indent": indent}
+    return "\n".join(textwrap.wrap(together, width, subsequent_indent="  ", **how)).replace("\u00a0", " ")
+
+
 def wrapped(text: str, width: int | None) -> str:
     """Return text with its lines broken between words at `width` characters; as it is without one."""
-    if width is None:
-        return text
-    how: Any = {"subsequent_indent": "  ", "break_long_words": False, "break_on_hyphens": False}
-    broken = [textwrap.wrap(line, width, **how) for line in text.split("\n")]
-    return "\n".join(part for parts in broken for part in parts or [""])
+    return text if width is None else "\n".join(_filled(line, width, "") for line in text.split("\n"))

@@ -167,12 +167,13 @@ def _margin(document: Mapping[str, Any]) -> str:
     return "" if margin is None else margin.in_words(document["scale"])
 
 
-def render(analysis: Analysis | Mapping[str, Any], *, width: int | None = None) -> str:
+def render(analysis: Analysis | Mapping[str, Any], *, width: int | None = None, table: bool = True) -> str:
     """Return the people's text of an analysis, or of a document of `compare`: tables, sentences, notes.
 
     Args:
         analysis: The analysis or its document.
         width: Characters of a line at most; as long as they are unless given.
+        table: With the table of contrasts; without one where verdicts were printed already.
     """
     document = analysis.to_dict() if isinstance(analysis, Analysis) else analysis
     margin = f"margin {_margin(document)}" if document["margin"] else "no margin, so nothing can be called equivalent"
@@ -190,8 +191,10 @@ def render(analysis: Analysis | Mapping[str, Any], *, width: int | None = None) 
     if document.get("provisional"):
         parts.append(provisional_text(Provisional(**document["provisional"])))
     if document["contrasts"]:
-        tables[len(parts)] = aligned(contrast_rows(document), width)
-        parts += ["", "\n".join(c["sentence"] for c in document["contrasts"])]
+        if table:
+            tables[len(parts)] = aligned(contrast_rows(document), width)
+            parts.append("")
+        parts += ["\n".join(c["sentence"] for c in document["contrasts"])]
     effects = document.get("effects")
     if effects:
         whole = {**document["factorial"], "effects": effects}
