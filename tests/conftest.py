@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+from pathlib import Path
 from typing import IO, Any
 
 for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[_name] = "1"
+
+MEMORY, ROOM = Path("/dev/shm"), 4 * 2**30
+if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM and not os.statvfs(MEMORY).f_flag & os.ST_NOEXEC:
+    # Thousands of small files, each flushed to the disk as the product does: in memory that takes no time.
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -29,11 +36,16 @@ def formula(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Figures are built, but matplotlib's second of drawing each of them is left out."""
-    from matplotlib.figure import Figure
+def drawn() -> None:
+    """Figures of reports are drawn in this test."""
 
-    def savefig(_: Figure, file: IO[Any], *, format: str, **__: Any) -> None:
-        file.write("<svg ></svg>" if format == "svg" else b"%PDF")
 
-    monkeypatch.setattr(Figure, "savefig", savefig)
+@pytest.fixture(autouse=True)
+def _undrawn(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures of reports are built, but matplotlib's second of drawing each of them is left out."""
+
+    def save(_: Any, file: IO[Any], kind: str, __: Any) -> None:
+        file.write("<svg ></svg>" if kind == "svg" else b"%PDF")
+
+    if "drawn" not in request.fixturenames:
+        monkeypatch.setattr("harness.report.drawing._save", save)

@@ -206,7 +206,7 @@ def command(
 
 
 @pytest.mark.parametrize("uri", [URI, pytest.param("s3://bucket/results", marks=pytest.mark.slow)])
-def test_commands_at_a_uri(uri: str, request: pytest.FixtureRequest, tmp_path: Path, undrawn: None) -> None:
+def test_commands_at_a_uri(uri: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     s3 = request.getfixturevalue("s3") if uri.startswith("s3") else {}
     file = tmp_path / "load.yaml"
     file.write_text(yaml.safe_dump(dummy.study(2, 2).model_dump(mode="json", exclude_unset=True)), encoding="utf-8")

@@ -95,7 +95,7 @@ def test_the_same_study_again_computes_nothing(done: tuple[Path, subprocess.Comp
 
 
 def test_rows_are_equal_by_two_workers_or_in_one_process_and_in_two_rounds(
-    done: tuple[Path, subprocess.CompletedProcess[str]], study: Path, tmp_path: Path, undrawn: None
+    done: tuple[Path, subprocess.CompletedProcess[str]], study: Path, tmp_path: Path
 ) -> None:
     for extra in (("--set", "design.blocks=1"), ()):
         assert call("run", study, "--results", tmp_path / "results", *extra).returncode == 0
@@ -109,7 +109,7 @@ def test_rows_are_equal_by_two_workers_or_in_one_process_and_in_two_rounds(
 
 
 def test_another_seed_is_a_replication_in_a_folder_of_its_own(
-    done: tuple[Path, subprocess.CompletedProcess[str]], study: Path, tmp_path: Path, undrawn: None
+    done: tuple[Path, subprocess.CompletedProcess[str]], study: Path, tmp_path: Path
 ) -> None:
     assert call("run", study, "--results", tmp_path / "r", "--workers", 1, "--set", "design.seed=1").returncode == 0
     first, again = rows(done[0] / "results" / "tiny"), rows(tmp_path / "r" / "tiny+seed1")
@@ -120,7 +120,7 @@ def test_another_seed_is_a_replication_in_a_folder_of_its_own(
     assert {row["matched_fraction"] for row in again.values()} == {1.0}
 
 
-def test_a_diverged_trial_is_a_row_with_status_and_step_and_the_study_goes_on(tmp_path: Path, undrawn: None) -> None:
+def test_a_diverged_trial_is_a_row_with_status_and_step_and_the_study_goes_on(tmp_path: Path) -> None:
     study = write(tmp_path, axes={"training.optimizer.lr": [2.0e-4, 1.0e6]})
     diverged = call("run", study, "--results", tmp_path / "results")
     assert diverged.returncode == 1, diverged.stderr

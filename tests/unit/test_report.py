@@ -69,7 +69,7 @@ def test_all_four_files_carry_the_verdict_of_every_arm(usual: dict[str, str]) ->
     assert verdicts["spectral_norm=convs"] == "helps"
 
 
-def test_the_page_answers_its_question_before_anything_else(tmp_path: Path, undrawn: None) -> None:
+def test_the_page_answers_its_question_before_anything_else(tmp_path: Path) -> None:
     asked = study(axes={"discriminator.spectral_norm": ["none", "convs"]})
     text = Seen(written(tmp_path, asked=asked)["html"]).text
     body = text[text.index("study pretended") :]
@@ -86,7 +86,7 @@ def test_the_page_needs_no_other_file_no_script_and_no_request(usual: dict[str, 
     assert not re.search(r"@import|url\((?!#)", page)
 
 
-def test_two_pages_of_the_same_rows_are_equal_to_the_byte(usual: dict[str, str], tmp_path: Path) -> None:
+def test_two_pages_of_the_same_rows_are_equal_to_the_byte(usual: dict[str, str], tmp_path: Path, drawn: None) -> None:
     assert written(tmp_path) == usual
 
 
@@ -95,7 +95,7 @@ def test_ids_are_unique_in_the_page(usual: dict[str, str]) -> None:
     assert len(ids) == len(set(ids))
 
 
-def test_text_of_the_study_is_text_in_every_file(tmp_path: Path, undrawn: None) -> None:
+def test_text_of_the_study_is_text_in_every_file(tmp_path: Path) -> None:
     arm = f"spectral_norm={NASTY}"
     asked = study(
         question=NASTY,
@@ -131,16 +131,16 @@ def test_text_of_the_study_is_text_in_every_file(tmp_path: Path, undrawn: None) 
     ],
     ids=["nothing", "one block", "two blocks", "no pictures", "no baseline", "most failed", "one arm"],
 )
-def test_partial_results_are_shown_as_far_as_they_go(tmp_path: Path, options: dict[str, Any], expected: str) -> None:
+def test_partial_results_are_shown_as_far_as_they_go(
+    tmp_path: Path, options: dict[str, Any], expected: str, drawn: None
+) -> None:
     files = written(tmp_path, **options)
     assert expected in Seen(files["html"]).text
     assert "nan" not in files["md"].replace("losses nan", "").lower()
     json.loads(files["json"], parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
 
 
-def test_failed_trials_are_listed_with_what_happened_and_counted_beside_the_verdict(
-    tmp_path: Path, undrawn: None
-) -> None:
+def test_failed_trials_are_listed_with_what_happened_and_counted_beside_the_verdict(tmp_path: Path) -> None:
     files = written(tmp_path, statuses=FAILED)
     seen = Seen(files["html"])
     assert seen.text.count("losses nan and <b>1|2</b> at step 120") == 2
@@ -151,7 +151,7 @@ def test_failed_trials_are_listed_with_what_happened_and_counted_beside_the_verd
     assert (cells["pairs"], cells["lost"]) == ("2", "2")
 
 
-def test_a_failed_control_marks_the_whole_report(tmp_path: Path, undrawn: None) -> None:
+def test_a_failed_control_marks_the_whole_report(tmp_path: Path) -> None:
     files = written(tmp_path, asked=study(controls={"negative": "a/a"}), fids={**FIDS, "a/a": 90.0})
     assert not json.loads(files["json"])["sound"]
     assert "A negative control was told apart" in Seen(files["html"]).text
@@ -159,14 +159,14 @@ def test_a_failed_control_marks_the_whole_report(tmp_path: Path, undrawn: None) 
     assert "A NEGATIVE CONTROL WAS TOLD APART" in files["md"].split("##")[0]
 
 
-def test_a_sound_report_carries_no_alarm(tmp_path: Path, undrawn: None) -> None:
+def test_a_sound_report_carries_no_alarm(tmp_path: Path) -> None:
     asked = study(controls={"negative": "no-ops"})
     files = written(tmp_path, asked=asked)
     assert json.loads(files["json"])["sound"]
     assert "control failed" not in (files["html"] + files["md"]).lower().replace(".failed", "")
 
 
-def test_each_claim_is_shown_with_its_outcome(tmp_path: Path, undrawn: None) -> None:
+def test_each_claim_is_shown_with_its_outcome(tmp_path: Path) -> None:
     claims = [
         {"id": "one", "quote": "It helps.", "arm": "spectral_norm=convs", "expect": "helps"},
         {"id": "two", "quote": "It hurts.", "arm": "spectral_norm=convs", "expect": "hurts"},
@@ -178,7 +178,7 @@ def test_each_claim_is_shown_with_its_outcome(tmp_path: Path, undrawn: None) -> 
     assert [c["outcome"] for c in json.loads(files["json"])["claims"]] == ["supported", "contradicted"]
 
 
-def test_pictures_come_from_one_block_and_say_which(tmp_path: Path, undrawn: None) -> None:
+def test_pictures_come_from_one_block_and_say_which(tmp_path: Path) -> None:
     store = fill(tmp_path, study())
     for arm in ("baseline", "spectral_norm=convs"):
         (store.samples / f"b000-{arm}.png").unlink()
@@ -190,7 +190,7 @@ def test_pictures_come_from_one_block_and_say_which(tmp_path: Path, undrawn: Non
     assert {attrs["width"] for tag, attrs in page.tags if tag == "img"} == {"768"}
 
 
-def test_a_damaged_picture_does_not_stop_the_report(tmp_path: Path, undrawn: None) -> None:
+def test_a_damaged_picture_does_not_stop_the_report(tmp_path: Path) -> None:
     store = fill(tmp_path, study())
     (store.samples / "b000-baseline.png").write_bytes(strip(1)[:50])
     (store.samples / "target.png").write_bytes(b"no picture")
@@ -198,9 +198,7 @@ def test_a_damaged_picture_does_not_stop_the_report(tmp_path: Path, undrawn: Non
     assert "picture damaged" in Seen(write(findings, store)["html"].read_text(encoding="utf-8")).text
 
 
-def test_the_report_goes_where_it_is_asked_to_go_and_its_pictures_are_found_from_there(
-    tmp_path: Path, undrawn: None
-) -> None:
+def test_the_report_goes_where_it_is_asked_to_go_and_its_pictures_are_found_from_there(tmp_path: Path) -> None:
     store = fill(tmp_path / "results", study())
     _, findings = judge_stored(tmp_path / "results")
     paths = write(findings, store, tmp_path / "elsewhere" / "deep")
@@ -214,7 +212,9 @@ def test_the_report_goes_where_it_is_asked_to_go_and_its_pictures_are_found_from
     }
 
 
-def test_figures_stand_beside_markdown_and_latex_as_files_that_read_on_light_and_dark(tmp_path: Path) -> None:
+def test_figures_stand_beside_markdown_and_latex_as_files_that_read_on_light_and_dark(
+    tmp_path: Path, drawn: None
+) -> None:
     text = written(tmp_path)
     folder = tmp_path / "report"
     vectors = re.findall(r"\(<(figures/.+?\.svg)>\)", text["md"])
@@ -227,7 +227,7 @@ def test_figures_stand_beside_markdown_and_latex_as_files_that_read_on_light_and
 
 
 def test_a_table_and_a_figure_reach_every_format_by_a_line_each(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, drawn: None
 ) -> None:
     def blocks_table(findings: StudyVerdicts) -> Table | None:
         columns: tuple[Column[ArmSummary], ...] = (
@@ -334,7 +334,7 @@ def test_optional_columns_without_any_value_are_left_out_and_no_rows_make_no_tab
     assert table("t", "T", "", columns, []) is None
 
 
-def test_a_factorial_study_shows_effects_interactions_and_their_picture(tmp_path: Path) -> None:
+def test_a_factorial_study_shows_effects_interactions_and_their_picture(tmp_path: Path, drawn: None) -> None:
     asked = study(
         axes={"discriminator.spectral_norm": ["none", "convs"], "discriminator.blur.position": ["none", "input"]},
         design={"kind": "factorial", "blocks": 3},
