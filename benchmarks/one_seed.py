@@ -6,7 +6,7 @@ luck: the arm's from one block, the baseline's from another. Over all such pairs
 verdicts that the study came to, how often does the reader see
 
 - a change by the margin or more where the verdict is *equivalent*, or
-- no change by the margin in the right direction where the verdict is *helps* or *hurts*?
+- a change in the other direction where the verdict is *helps* or *hurts*?
 
 Beside it the same for one matched pair, of one block. Both are descriptions of these rows, without an interval.
 """
@@ -39,9 +39,9 @@ def wrong(differences: np.ndarray, verdict: Verdict, margin: float, estimate: fl
         margin: On the same scale, above 0.
         estimate: The study's, whose sign is the right one.
     """
-    beyond = np.abs(differences) >= margin
-    right = ~beyond if verdict is Verdict.EQUIVALENT else beyond & (np.sign(differences) == np.sign(estimate))
-    return float(1 - right.mean())
+    if verdict is Verdict.EQUIVALENT:
+        return float((np.abs(differences) >= margin).mean())
+    return float((np.sign(differences) != np.sign(estimate)).mean())
 
 
 def rows(findings: StudyVerdicts) -> Iterator[str]:
