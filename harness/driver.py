@@ -176,7 +176,8 @@ class Driver:
         """Write down what the arms drew that the baseline drew too, as far as that was traced."""
         from harness.scripts.shared_draws import shared_draws
 
-        if shared := shared_draws(self.arms, self.store.folder):
+        assert self.sources is not None
+        if shared := shared_draws(self.arms, self.store.folder, self.sources.changed):
             self.store.write_file("shared_draws.json", json.dumps(shared, indent=1, ensure_ascii=False).encode())
             self._judged = None
 

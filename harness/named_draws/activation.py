@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.errors import HarnessError
 from harness.named_draws.command import Matching, matching_of
-from harness.named_draws.places import bottom_at
+from harness.named_draws.places import bottom_at, is_library
 from harness.named_draws.python_draws import PythonDraws
 from harness.named_draws.streams import Streams
 
@@ -72,7 +72,9 @@ class NamedDraws:
                 part.check()
 
     def report(self) -> dict[str, Any]:
-        """Return what this process did: how many draws were named, and what escaped."""
+        """Return what this process did: draws with names, what escaped, and which of the user's files it imported."""
+        files = {str(getattr(module, "__file__", None) or "") for module in list(sys.modules.values())}
+        files.add(str(Path(sys.argv[0]).resolve()))  # Python forgets the file of `__main__` before this is asked
         return {
             "process": os.getpid(),
             "command": sys.orig_argv[:8],
@@ -81,6 +83,7 @@ class NamedDraws:
             "named": self.matching.name,
             "draws": self.streams.draws,
             "escaped": dict(self.streams.escapes),
+            "files": sorted(file for file in files if file and not is_library(file)),
         }
 
     def _add(self, part: Part) -> None:

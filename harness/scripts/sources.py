@@ -309,6 +309,15 @@ class Sources:
             shown=shlex.join(command.arguments(names | words | symbolic)),
         )
 
+    def changed(self, name: str) -> dict[str, set[str]]:
+        """Return the files in which an arm differs from the baseline, with the paths that they have in both."""
+        source, baseline = self.arms[name], self.arms[BASELINE]
+        if self.repository is None or source.commit is None or baseline.commit is None:
+            return {}
+        roots = [(self.results / FOLDER).resolve() / commit[:12] for commit in (source.commit, baseline.commit)]
+        files = self.repository.changed(baseline.commit, source.commit)
+        return {file: {str(root / file) for root in roots} for file in files}
+
     def remove(self, *, everything: bool) -> None:
         """Remove what was laid out; everything else of the clone too when the study is done."""
         folder = self.results / FOLDER

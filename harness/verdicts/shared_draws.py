@@ -20,6 +20,9 @@ def in_words(arm: str, shared: Mapping[str, Any]) -> str:
         said += "; nothing that was drawn or fed differs"
     elif shared["parts_at"]:
         said += f"; they part at {shared['parts_at']['what']} (A is the baseline)"
+    unread = shared.get("not_imported", ())
+    if unread and len(unread) == shared.get("changed"):
+        said += f"; what it changes ({', '.join(unread[:3])}) is no file that the program imported"
     escaped = sorted({*shared["escaped"]["a"], *shared["escaped"]["b"]})
     return said + (f"; draws without a name, which are not matched: {', '.join(escaped[:3])}." if escaped else ".")
 

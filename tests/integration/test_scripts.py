@@ -378,6 +378,16 @@ def test_draws_that_arms_have_in_common_are_the_same_and_said_so(tmp_path: Path,
     assert rows["baseline"].nunique() == 2, "blocks differ"
     notes = judge(store.frozen().study, store.tables()).notes
     assert any("all of the draws are the baseline's, bit for bit; nothing that was drawn or fed" in n for n in notes)
+    words = quick(tmp_path / "words")
+    git(words, "checkout", "--quiet", "-b", "words")
+    commit(words, "better words", README__md="how to train, in other words\n")
+    of_words = study(
+        tmp_path, words, study="words", axes={"revision": ["main", "words", "harmful"]}, design={"blocks": 1}
+    )
+    store, _ = driven(tmp_path, of_words)
+    said, of_code = judge(store.frozen().study, store.tables()).notes
+    assert "what it changes (README.md) is no file that the program imported" in said
+    assert "no file" not in of_code
     plain = study(tmp_path, repository, study="plain", trial={"matched": False}, design={"blocks": 1})
     assert not driven(tmp_path, plain)[0].shared_draws()
     with pytest.raises(HarnessError, match="every block would be the same"):
