@@ -87,7 +87,8 @@ def build_network(
         initialise(network, group.init, stream_names(net), block=block)
     if net == "discriminator":
         which = getattr(group, "spectral_norm", "none")
-        spectrally_normalise(network, which, net=net, block=block)
+        if which != "none":
+            spectrally_normalise(network, which, net=net, block=block, iterations=group.spectral_iterations)
         _check_penalty(network, settings.training.loss)
     return network
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.models.contract import Conditions, Generated, Judgement, Tail
-from harness.models.layers import activation, full_precision, norm
+from harness.models.layers import MinibatchStd, activation, full_precision, norm
 from harness.models.zi2zi import blur_at
 from harness.study.settings import DcganDiscriminatorSettings, DcganGeneratorSettings
 
@@ -66,7 +66,8 @@ class DcganDiscriminator(nn.Module):
             self.blurs[f"conv{index}"] = blur_at(s.blur, "hidden")
         self.activation = activation(s.activation)
         self.blur_features = blur_at(s.blur, "features")
-        self.final = nn.Conv2d(widths[-1], 1, 4, 1, 0, bias=bias)
+        self.minibatch_std: nn.Module = MinibatchStd(s.minibatch_std) if s.minibatch_std else nn.Identity()
+        self.final = nn.Conv2d(widths[-1] + bool(s.minibatch_std), 1, 4, 1, 0, bias=bias)
         self.blur_output = blur_at(s.blur, "output")
         self.normalised = frozenset(f"convs.conv{i}" for i in range(2, halvings + 1) if s.norm in ("batch", "instance"))
 
@@ -81,4 +82,4 @@ class DcganDiscriminator(nn.Module):
         for name, conv in self.convs.items():
             x = self.blurs[name](self.activation(self.norms[name](conv(x))))
         (head,) = self.tail.heads.values()
-        return Judgement(full_precision(self.blur_output(head(self.tail.through(x))).flatten()))
+        return Judgement(full_precision(self.blur_output(head(self.tail.through(self.minibatch_std(x)))).flatten()))

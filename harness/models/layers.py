@@ -96,6 +96,22 @@ class GaussianBlur(nn.Module):
         return F.conv2d(_reflect(x, pad, 3), row, groups=channels)
 
 
+class MinibatchStd(nn.Module):
+    """A further map with how much the images of a group differ (Karras 2018, arXiv:1710.10196, section 3)."""
+
+    def __init__(self, group: int) -> None:
+        super().__init__()
+        self.group = group
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) to (N, C + 1, H, W): the standard deviation over a group, averaged over channels and places."""
+        size = self.group if len(x) % self.group == 0 else len(x)
+        groups = x.reshape(-1, size, *x.shape[1:])
+        spread = (groups.var(1, unbiased=False) + 1e-8).sqrt().mean((1, 2, 3))
+        maps = spread.repeat_interleave(size).view(-1, 1, 1, 1).expand(-1, 1, *x.shape[-2:])
+        return torch.cat([x, maps], 1)
+
+
 class MatchedDropout(nn.Module):
     """Dropout whose masks come from a stream of the block and the layer's name, begun anew at every step."""
 

@@ -28,9 +28,10 @@ class SpectralNorm(nn.Module):
     forward of the layer in training mode, and nowhere else, so that evaluation and logging leave a trial as it was.
     """
 
-    def __init__(self, weight: Tensor, *, dim: int, block: str, name: str) -> None:
+    def __init__(self, weight: Tensor, *, dim: int, block: str, name: str, iterations: int = 1) -> None:
         super().__init__()
         self.dim = dim
+        self.iterations = iterations
         matrix = self._matrix(weight)
         self.left: Tensor
         self.right: Tensor
@@ -75,13 +76,14 @@ def _unit(vector: Tensor) -> Tensor:
 
 
 def _iterate_before_forward(layer: nn.Module, _inputs: object) -> None:
-    """Make the one power iteration of a training forward."""
+    """Make the power iterations of a training forward."""
     if layer.training and parametrize.is_parametrized(layer, "weight"):
         weights: Any = layer.get_submodule("parametrizations.weight")
-        weights[0].iterate(weights.original)
+        for _ in range(weights[0].iterations):
+            weights[0].iterate(weights.original)
 
 
-def spectrally_normalise(network: nn.Module, which: str, *, net: str, block: str) -> None:
+def spectrally_normalise(network: nn.Module, which: str, *, net: str, block: str, iterations: int = 1) -> None:
     """Put spectral norm on the layers that a level names.
 
     Args:
@@ -90,6 +92,7 @@ def spectrally_normalise(network: nn.Module, which: str, *, net: str, block: str
             convolutions by their largest singular value once, and leaves them free: what the norm does before training.
         net: `generator` or `discriminator`, for the names of the streams.
         block: The block's key.
+        iterations: Power iterations before each forward pass in training.
     """
     if which == "none":
         return
@@ -102,7 +105,9 @@ def spectrally_normalise(network: nn.Module, which: str, *, net: str, block: str
                 weight = layer.weight.detach()
                 weight /= torch.linalg.matrix_norm(weight.movedim(dim, 0).flatten(1), 2)
                 continue
-            norm = SpectralNorm(layer.weight.detach(), dim=dim, block=block, name=f"{net}.{name}")
+            norm = SpectralNorm(
+                layer.weight.detach(), dim=dim, block=block, name=f"{net}.{name}", iterations=iterations
+            )
             parametrize.register_parametrization(layer, "weight", norm)
             layer.register_forward_pre_hook(_iterate_before_forward)
 

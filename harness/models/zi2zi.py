@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.models.contract import Conditions, Judgement, Tail
-from harness.models.layers import GaussianBlur, activation, full_precision, norm
+from harness.models.layers import GaussianBlur, MinibatchStd, activation, full_precision, norm
 from harness.study.settings import BlurSettings, Zi2ziDiscriminatorSettings
 
 
@@ -40,6 +40,8 @@ class Zi2ziDiscriminator(nn.Module):
             self.blurs[f"conv{index}"] = blur_at(s.blur, "hidden")
             inputs = width
         self.activation = activation(s.activation)
+        self.minibatch_std: nn.Module = MinibatchStd(s.minibatch_std) if s.minibatch_std else nn.Identity()
+        inputs += bool(s.minibatch_std)
         self.blur_features = blur_at(s.blur, "features")
         self.final: nn.Module = nn.Identity()
         if s.final_conv.kernel_size:
@@ -79,7 +81,7 @@ class Zi2ziDiscriminator(nn.Module):
         x = self.blur_input(torch.cat([conditions.source, image], 1))
         for name, conv in self.convs.items():
             x = self.blurs[name](self.activation(self.norms[name](conv(x))))
-        return self.tail.through(x)
+        return self.tail.through(self.minibatch_std(x))
 
     def forward(self, image: Tensor, conditions: Conditions) -> Judgement:
         """Return one logit per image or per position and, with linear heads, logits of the styles."""

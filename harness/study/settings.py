@@ -261,6 +261,11 @@ class CommonDiscriminatorSettings(Settings):
     spectral_norm: Literal["none", "scaled", "unnormalised", "convs", "convs+heads"] = "none"
     """On no layer; convolutions divided by their largest singular value once, before training, and free after; on
     convolutions that no norm follows, on all of them, and on the linear heads too (Miyato 2018)."""
+    spectral_iterations: Count = 1
+    """Power iterations of spectral norm before each forward pass in training."""
+    minibatch_std: Annotated[int, Strict(), Field(ge=0)] = 0
+    """Images of a group whose mean standard deviation is a further map behind the hidden layers (Karras 2018,
+    arXiv:1710.10196, section 3); 4 is usual, 0 adds none, a batch that is not divided by it is one group."""
     blur: BlurSettings = BlurSettings()
     """A fixed Gaussian blur inside the network."""
     init: Init = "normal"
@@ -369,6 +374,15 @@ class ScheduleSettings(Settings):
     """Smallest rate as a share of the first; zi2zi's 2e-4 of 1e-3."""
 
 
+class InstanceNoiseSettings(Settings):
+    """Gaussian noise on all that the discriminator sees in training (Sønderby 2016, arXiv:1610.04490)."""
+
+    sigma: Annotated[float, Strict(), Field(ge=0.0)] = 0.0
+    """Its standard deviation at the start, of images in [-1, 1]; 0 adds none."""
+    fade: Share = 1.0
+    """Share of the training over which it shrinks to nothing; 0 keeps it throughout."""
+
+
 class TrainingSettings(Settings):
     """The loop."""
 
@@ -390,6 +404,11 @@ class TrainingSettings(Settings):
     """How they are updated."""
     schedule: ScheduleSettings = ScheduleSettings()
     """How the learning rate falls."""
+    instance_noise: InstanceNoiseSettings = InstanceNoiseSettings()
+    """Noise on real and generated images before the discriminator."""
+    diff_augment: Literal["none", "color", "translation", "cutout", "all"] = "none"
+    """Augmentation of real and generated images before the discriminator, that gradients pass (Zhao 2020,
+    arXiv:2006.10738); a source is moved and cut along."""
     gradient_clip: Annotated[float, Strict(), Field(ge=0.0)] = 0.0
     """Largest norm of all gradients of a network together, scaled down to it beyond (Pascanu 2013, arXiv:1211.5063); 0
     leaves them."""

@@ -135,18 +135,23 @@ class GeneratorUpdate:
     settings: LossSettings
     classifies: bool
     """The discriminator has a head for styles."""
+    shown: Callable[[Tensor, Conditions, str], tuple[Tensor, Conditions]] = lambda images, conditions, _: (
+        images,
+        conditions,
+    )
+    """How the discriminator sees images, `real` or `fake`."""
 
     @functools.cached_property
     def judged(self) -> Judgement:
         """The discriminator's answer, asked for only where a term with a weight needs it."""
-        judged: Judgement = self.discriminator(self.generated.image, self.conditions)
+        judged: Judgement = self.discriminator(*self.shown(self.generated.image, self.conditions, "fake"))
         return judged
 
     @functools.cached_property
     @torch.no_grad()
     def judged_real(self) -> Judgement:
         """The same about the real images."""
-        judged: Judgement = self.discriminator(self.real, self.conditions)
+        judged: Judgement = self.discriminator(*self.shown(self.real, self.conditions, "real"))
         return judged
 
 
@@ -222,8 +227,9 @@ def _matched_features(update: GeneratorUpdate) -> Tensor:
     """Salimans 2016, arXiv:1606.03498, section 3.1."""
     features: Callable[..., Tensor] = update.discriminator.features  # type: ignore[assignment]
     with torch.no_grad():
-        wanted = full_precision(features(update.real, update.conditions)).mean(0)
-    return F.mse_loss(full_precision(features(update.generated.image, update.conditions)).mean(0), wanted)
+        wanted = full_precision(features(*update.shown(update.real, update.conditions, "real"))).mean(0)
+    given = full_precision(features(*update.shown(update.generated.image, update.conditions, "fake"))).mean(0)
+    return F.mse_loss(given, wanted)
 
 
 def _classified(update: DiscriminatorUpdate) -> bool:

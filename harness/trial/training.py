@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,7 @@ from harness.models import Conditions, Generated, Judgement
 from harness.randomness import stream
 from harness.study.settings import LossSettings
 from harness.trial import losses
+from harness.trial.image_changes import shown
 from harness.trial.trainer import Progress, Trainer
 
 
@@ -101,6 +102,7 @@ def gan(trainer: Trainer) -> Iterator[Progress]:
                             generated,
                             s.loss,
                             classifies=judged.on_real.category is not None,
+                            shown=_shown(trainer, f"{step}/generator/{turn}"),
                         ),
                         s.loss,
                     )
@@ -124,11 +126,31 @@ def gan(trainer: Trainer) -> Iterator[Progress]:
         yield trainer.done(loss_g=loss_g.item(), loss_d=loss_d, signals=signals)
 
 
+def _shown(trainer: Trainer, turn: str) -> Callable[[Tensor, Conditions, str], tuple[Tensor, Conditions]]:
+    """Return how the discriminator sees the images of one update."""
+    share = trainer.step / trainer.settings.steps
+
+    def show(images: Tensor, conditions: Conditions, kind: str) -> tuple[Tensor, Conditions]:
+        return shown(
+            images,
+            conditions,
+            trainer.settings,
+            share,
+            kind,
+            lambda purpose: stream(trainer.block, f"{purpose}/{turn}"),
+        )
+
+    return show
+
+
 def _discriminator_update(
     trainer: Trainer, conditions: Conditions, real: Tensor, fake: Tensor, turn: str
 ) -> losses.DiscriminatorUpdate:
     """Ask the discriminator about real and generated images, apart or in one batch."""
     s, discriminator = trainer.settings, trainer.pair.discriminator
+    show = _shown(trainer, turn)
+    fake, _ = show(fake, conditions, "fake")
+    real, conditions = show(real, conditions, "real")
     if s.loss.real_and_fake == "concat":
         together: Judgement = discriminator(torch.cat([real, fake]), conditions.map(lambda x: torch.cat([x, x])))
         n = len(real)
