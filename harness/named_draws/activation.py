@@ -39,9 +39,9 @@ class Part(Protocol):
 class NamedDraws:
     """All that names the draws of this process."""
 
-    def __init__(self, matching: Matching, *, trace: Trace | None = None) -> None:
+    def __init__(self, matching: Matching, *, trace: Trace | None = None, children_know: bool = False) -> None:
         self.matching = matching
-        self.streams = Streams(matching.key, naming=matching.name)
+        self.streams = Streams(matching.key, naming=matching.name, children_know=children_know)
         self.trace = trace
         self._parts: list[Any] = []
         self._imports = _AfterImport({"numpy.random": self._numpy, "torch": self._torch})
@@ -169,7 +169,7 @@ def start_from_environment() -> None:
     from harness.named_draws.trace import Trace
 
     trace = None if matching.trace is None else Trace(Path(matching.trace), matching)
-    draws = NamedDraws(matching, trace=trace)
+    draws = NamedDraws(matching, trace=trace, children_know=True)
     draws.start()
     atexit.register(_finish, draws)
     multiprocessing.util.register_after_fork(draws, _report_too)

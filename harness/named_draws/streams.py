@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import multiprocessing
 import os
 import sys
@@ -17,6 +18,8 @@ from typing import NamedTuple
 from harness.named_draws.places import Place, place_of
 from harness.randomness import seed_for
 
+FIRSTS = "HARNESS_FIRST_SEEDS"
+"""The variable of the environment that tells processes which seeds the program began with."""
 COUNT = (1 << 32) - 1
 """The low bits of a mark: how many draws a generator has made since its seed. The high bits say which sequence."""
 REMEMBERED_SEQUENCES = 1024
@@ -62,8 +65,6 @@ class Sequence:
     """The seed as the script knows it."""
     own: bool = False
     """Whether the script chose the seed after its first; then it means equal draws for equal seeds."""
-    shared: bool = False
-    """Whether all ranks of a distributed program draw the same: generators that the script itself made."""
     mark: int = 0
     """Seed of a real generator that stands at the beginning of this sequence, plus n after n draws; see `mark`."""
     start: int = 0
@@ -75,7 +76,7 @@ class Sequence:
     counts: dict[Name, int] = field(default_factory=dict)
     log: dict[int, Draw] = field(default_factory=dict)
     key: bytes = b""
-    """Digest of the label; made at the first draw, when the process knows its rank."""
+    """Digest of the label; made at the first draw, when the process knows which one it is."""
 
 
 @dataclass(slots=True, eq=False)
@@ -98,11 +99,14 @@ class Streams:
 
     A script's own seeds keep their meaning. Seeding again with a value, or going back to a saved state, repeats the
     draws that followed, as long as the same functions ask for the same shapes in the same order; that is what a
-    generator would do. Only the first seed of the program is left out of the names.
+    generator would do. Only the first seed of the program is left out of the names, so that any will do; ranks of a
+    distributed program keep theirs, as equal seeds make them draw alike, and others apart.
     """
 
-    def __init__(self, key: str, *, naming: bool = True) -> None:
+    def __init__(self, key: str, *, naming: bool = True, children_know: bool = False) -> None:
         self.key = key
+        self.children_know = children_know
+        """Whether processes that this one starts are told its first seeds, through the environment."""
         self.naming = naming
         """Whether draws are served; otherwise they are only watched."""
         self.watchers: list[Callable[[Draw, object], None]] = []
@@ -113,7 +117,7 @@ class Streams:
         self._sequences: OrderedDict[tuple[str, str], Sequence] = OrderedDict()
         self._marks: dict[int, Sequence] = {}
         self._names: dict[Name, bytes] = {}
-        self._firsts: dict[str, int] = {}
+        self._firsts: dict[str, int] = json.loads(os.environ.get(FIRSTS, "{}")) if children_know else {}
         self._forked = False
         self.lock = threading.RLock()
         self.drawing = 0
@@ -148,8 +152,10 @@ class Streams:
             value: The seed.
             by_library: Whether a library seeds a process that it has started, as DataLoader does its workers.
         """
-        if kind not in self._firsts and not self.is_child:
+        if kind not in self._firsts and not self.is_child and os.environ.get("WORLD_SIZE", "1") == "1":
             self._firsts[kind] = value
+            if self.children_know:
+                os.environ[FIRSTS] = json.dumps(self._firsts)
             beginning = self._sequence(kind, "", value)
             beginning.start = beginning.length
             beginning.start_counts = dict(beginning.counts)
@@ -171,7 +177,7 @@ class Streams:
 
     def _explicit(self, kind: str, value: int) -> Sequence:
         label = "first seed" if value in self._firsts.values() else f"seed {value}"
-        return self._sequence(f"own {kind}", label, value, own=True, shared=True)
+        return self._sequence(f"own {kind}", label, value, own=True)
 
     def in_item(self, kind: str, position: Position) -> Position:
         """Return where a generator draws from while an item is loaded: a sequence that no other item's draws move.
@@ -197,10 +203,10 @@ class Streams:
         sequence.items = 0
         return Position(sequence, sequence.start)
 
-    def _sequence(self, kind: str, label: str, value: int, *, own: bool = False, shared: bool = False) -> Sequence:
+    def _sequence(self, kind: str, label: str, value: int, *, own: bool = False) -> Sequence:
         sequence = self._sequences.get((kind, label))
         if sequence is None:
-            sequence = self._sequences[kind, label] = Sequence(kind, label, value, own, shared)
+            sequence = self._sequences[kind, label] = Sequence(kind, label, value, own)
             if len(self._sequences) > REMEMBERED_SEQUENCES:
                 self._forget()
         else:
@@ -237,7 +243,7 @@ class Streams:
         if at <= sequence.longest:
             return Position(sequence, at)
         label = f"{sequence.label} resumed at {at}"
-        return Position(self._sequence("", label, sequence.value, own=sequence.own, shared=sequence.shared))
+        return Position(self._sequence("", label, sequence.value, own=sequence.own))
 
     def draw(
         self, position: Position, function: str, shape: Shape, frame: FrameType | None, parameter: str = ""
@@ -257,7 +263,8 @@ class Streams:
         number = sequence.counts.get(name, 0)
         sequence.counts[name] = number + 1
         if not sequence.key:
-            sequence.key = self._digest(f"{'' if sequence.shared else rank_text()}{sequence.label}")
+            apart = process_text() if not sequence.label and sequence.kind not in self._firsts else ""
+            sequence.key = self._digest(f"{apart}{sequence.label}")
         digest = hashlib.sha256(b"%b%b%d" % (sequence.key, key, number)).digest()
         draw = Draw(name, number, int.from_bytes(digest[:8], "big") >> 1, sequence.label)
         self.last = name
@@ -295,9 +302,15 @@ def _call(method: weakref.WeakMethod[Callable[[], None]]) -> None:
 
 
 def rank_text() -> str:
-    """Return what stands for this process in the names of a distributed program: empty for its first."""
+    """Return the rank of this process in a distributed program, empty for its first."""
     rank = os.environ.get("RANK", "0")
     distributed = sys.modules.get("torch.distributed")
     if distributed is not None and distributed.is_available() and distributed.is_initialized():
         rank = str(distributed.get_rank())
-    return "" if rank == "0" else f"rank {rank} "
+    return "" if rank == "0" else f"rank {rank}"
+
+
+def process_text() -> str:
+    """Return what tells this process from others of its program, where nothing has seeded them; empty for the first."""
+    identity = getattr(multiprocessing.current_process(), "_identity", ())
+    return f"{rank_text()} {identity or ''}".strip()

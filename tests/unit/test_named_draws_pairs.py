@@ -122,21 +122,19 @@ def test_streams_of_workers_differ_and_come_again() -> None:
     assert len(torch.unique(first)) == 16
 
 
-def test_ranks_draw_apart_but_agree_on_what_they_seed_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
-    def draws() -> tuple[float, float]:
+def test_ranks_draw_alike_where_their_seeds_are_equal_and_apart_where_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    def draws(rank: int, seed: int | None) -> float:
+        monkeypatch.setenv("RANK", str(rank))
+        monkeypatch.setenv("WORLD_SIZE", "2")
         with matched(2):
-            torch.manual_seed(1)
-            order = torch.rand((), generator=torch.Generator().manual_seed(4)).item()
-            return torch.rand(()).item(), order
+            if seed is not None:
+                torch.manual_seed(seed)
+            return torch.rand(()).item()
 
-    alone = draws()
-    monkeypatch.setenv("RANK", "0")
-    first = draws()
-    monkeypatch.setenv("RANK", "1")
-    second = draws()
-    assert first == alone
-    assert first[0] != second[0]
-    assert first[1] == second[1]
+    assert draws(0, seed=1) == draws(1, seed=1)
+    assert draws(0, seed=1) != draws(1, seed=2)
+    assert draws(0, seed=None) != draws(1, seed=None)
+    assert draws(1, seed=None) == draws(1, seed=None)
 
 
 def train(*, unused: bool = False, spectral: bool = False, extra_draw: bool = False) -> float:
