@@ -73,6 +73,11 @@ def run(
     )
 
 
+def ended(code: int, out: str) -> bool:
+    """Whether a run came to its end: 2 is the code of a study whose verdicts are all invalid, and of a refusal too."""
+    return code in (0, 1) or (code == 2 and "\nreport: " in out)
+
+
 def start(folder: Path, *more: str, env: Mapping[str, str] | None = None, **changes: Any) -> subprocess.Popen[str]:
     """Start the study in a process of its own."""
     return subprocess.Popen(

@@ -53,7 +53,7 @@ def checkpoints_key(file: Path) -> str:
 def reference(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str, str]:
     folder = tmp_path_factory.mktemp("reference")
     done = tiny.run(folder)
-    assert done.returncode == 0, done.stderr
+    assert tiny.ended(done.returncode, done.stdout), done.stderr
     found = tiny.rows(folder)
     assert len(json.loads(found[0])) == 4
     assert len(json.loads(found[2])) == 4 * 20
@@ -76,7 +76,7 @@ def test_workers_killed_at_random_moments_leave_the_rows_of_an_undisturbed_run(
             tiny.kill(luck.choice(workers))
             killed += 1
     out, _ = driver.communicate()
-    assert driver.returncode == 0, out
+    assert tiny.ended(driver.returncode, out), out
     assert killed >= 3
     assert tiny.rows(tmp_path) == reference
 
@@ -92,7 +92,7 @@ def test_drivers_and_workers_killed_at_random_moments_leave_the_rows_of_an_undis
         driver = tiny.start(tmp_path, **options)
         if attempt >= 5:
             out, _ = driver.communicate(timeout=300)
-            assert driver.returncode == 0, out
+            assert tiny.ended(driver.returncode, out), out
             break
         # The moment is counted from the start of the trials: killing imports would test nothing.
         tiny.wait_until(lambda driver=driver: len(tiny.workers(driver.pid)) == 2 or driver.poll() is not None)
@@ -130,14 +130,15 @@ def test_ctrl_c_stops_with_130_and_the_next_run_goes_on(tmp_path: Path, referenc
     assert "run again to go on" in out
     assert "Traceback" not in out
     assert not any(map(tiny.alive, workers))
-    assert tiny.run(tmp_path).returncode == 0
+    again = tiny.run(tmp_path)
+    assert tiny.ended(again.returncode, again.stdout), again.stderr
     assert tiny.rows(tmp_path) == reference
 
 
 @pytest.mark.slow
 def test_results_do_not_depend_on_workers_checkpoints_or_order(tmp_path: Path, reference: tuple[str, str, str]) -> None:
     done = tiny.run(tmp_path, "--workers", "1", runner={"checkpoint_every": 1000.0})
-    assert done.returncode == 0, done.stderr
+    assert tiny.ended(done.returncode, done.stdout), done.stderr
     assert tiny.rows(tmp_path) == reference
 
 
