@@ -17,6 +17,7 @@ from harness.cli.plan import plan
 from harness.cli.reference import doctor, explain, schema
 from harness.cli.run import run
 from harness.cli.score import score
+from harness.cli.several import diff
 from harness.cli.stored import dashboard, merge, publish, report, status
 from harness.cli.tables import compare, simulate
 from harness.provenance import VERSION
@@ -43,6 +44,7 @@ COMMANDS = (
     report,
     status,
     dashboard,
+    diff,
     merge,
     publish,
     answers,

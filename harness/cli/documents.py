@@ -9,6 +9,7 @@ from pydantic import ConfigDict, TypeAdapter, with_config
 from typing_extensions import TypedDict
 
 from harness.metrics.ladder import Rung
+from harness.report.overview import OverviewRow
 from harness.results.running import RunningTrial
 from harness.results.schema import ArmPlan
 from harness.statistics.analysis import Contrast, Provisional, Sensitivity
@@ -17,6 +18,7 @@ from harness.statistics.effect import Effect
 from harness.statistics.verdict_rule import Better, Scale
 from harness.study.explain import Explanation
 from harness.terminal.doctor import Finding
+from harness.verdicts.difference import ArmDifference
 from harness.verdicts.judge import ArmSummary
 
 _described = with_config(ConfigDict(use_attribute_docstrings=True))
@@ -141,6 +143,35 @@ class CommandPlan(TypedDict):
     """Variables beside those of the session."""
     log: str
     """File that takes what it prints."""
+
+
+@_described
+class OverviewDocument(TypedDict):
+    """`report A B … --json`: a row for each compared arm of each study."""
+
+    schema: str
+    rows: list[OverviewRow]
+    files: dict[str, str]
+
+
+@_described
+class SettingDifference(TypedDict):
+    """A setting that is not the same in two studies."""
+
+    setting: str
+    first: Any
+    second: Any
+
+
+@_described
+class DiffDocument(TypedDict):
+    """`diff A B --json`."""
+
+    schema: str
+    first: str
+    second: str
+    settings: list[SettingDifference]
+    arms: list[ArmDifference]
 
 
 @_described
@@ -445,6 +476,8 @@ DOCUMENTS: Mapping[str, Any] = {
     "pilot": PilotDocument,
     "matching": MatchingDocument,
     "report": ReportDocument,
+    "overview": OverviewDocument,
+    "diff": DiffDocument,
     "status": StatusDocument,
     "merge": MergeDocument,
     "publish": PublishDocument,

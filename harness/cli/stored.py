@@ -12,6 +12,7 @@ import typer
 
 from harness.cli.options import Json, Results, StudyOrFolder
 from harness.cli.output import console_of, print_json, print_verdicts
+from harness.cli.several import overview
 from harness.errors import HarnessError
 from harness.report.write import Format
 
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
 
 
 def report(
-    study: StudyOrFolder,
+    studies: Annotated[
+        list[str],
+        typer.Argument(metavar="STUDY …", help="A study's file, name, folder or URI; of several one page over all."),
+    ],
     results: Results = "results",
     out: Annotated[
         Path | None, typer.Option(help="Folder for the files; `report/` in the results unless given.")
@@ -31,11 +35,17 @@ def report(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """HTML, Markdown, LaTeX and JSON from what is stored."""
+    """HTML, Markdown, LaTeX, JSON of a study; of several a page."""
     from harness.report.write import document, rendered, write
     from harness.verdicts.judge import judge_stored
 
-    store, findings = judge_stored(store_of(study, results))
+    if len(studies) > 1:
+        # A shell's results/* names files too, such as the page that is written here.
+        folders = [name for name in studies if name.endswith((".yaml", ".yml")) or not Path(name).is_file()]
+        stores = [store_of(name, results) for name in folders]
+        overview(stores, out, form, as_json=as_json)
+        return
+    store, findings = judge_stored(store_of(studies[0], results))
     if form is not None:
         if out is not None or as_json:
             raise HarnessError("--format: prints to standard output; it takes neither --out nor --json")

@@ -79,6 +79,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("report", "report {}/pretended"),
         ("report", "report {}/pretended --format json"),
         ("status", "status {}/pretended"),
+        ("overview", "report {}/pretended {}/none"),
+        ("diff", "diff {}/pretended {}/pretended"),
         ("plan", "plan studies/quickstart.yaml --no-build --results {}/none"),
         ("plan", "plan studies/factorial.yaml --no-build --results {}/none"),
         ("merge", "merge {}/pretended --into {}/merged"),

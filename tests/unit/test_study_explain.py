@@ -86,3 +86,15 @@ def test_every_verdict_and_every_health_is_a_word_that_is_explained() -> None:
     assert not set(WORDS) & set(settings())
     done = tiny.call("explain", "not sensitive")
     assert (done.returncode, WORDS["not sensitive"] in done.stdout.replace("\n", " ")) == (0, True)
+
+
+def test_every_setting_has_a_description() -> None:
+    schema = Study.model_json_schema()
+    groups = {"study": schema, **schema["$defs"]}
+    described = {
+        f"{name}.{setting}": of.get("description", "")
+        for name, group in groups.items()
+        for setting, of in group.get("properties", {}).items()
+    }
+    assert [setting for setting, words in described.items() if not words.strip()] == []
+    assert len(described) > 150
