@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from harness.executors.base import Executor
     from harness.executors.named import ExecutorName
     from harness.named_draws.activation import NamedDraws
-    from harness.results.store import Tables
+    from harness.results.tables import Tables
     from harness.statistics import Margin
     from harness.statistics.verdict_rule import Better, Scale
     from harness.study.study import Study

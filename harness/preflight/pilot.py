@@ -21,7 +21,7 @@ from harness.study.study import Study
 if TYPE_CHECKING:
     import pandas as pd
 
-    from harness.results.store import Tables
+    from harness.results.tables import Tables
 
 ALPHA, POWER = 0.05, 0.8
 

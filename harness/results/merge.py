@@ -12,7 +12,8 @@ from harness.errors import StoreError
 from harness.results.frozen import Amendment, FrozenStudy
 from harness.results.published import Bundle, rows_of
 from harness.results.schema import comparable
-from harness.results.store import Store, Tables
+from harness.results.store import Store
+from harness.results.tables import Tables
 from harness.study.changes import changes
 
 if TYPE_CHECKING:

@@ -15,16 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 from harness.atomic_write import atomic_write, remove_scratch
 from harness.errors import StoreError
-from harness.metrics.ladder import Rung
 from harness.provenance import sources_digest
+from harness.results import documents
 from harness.results.arrow_schema import arrow_schema, conforming, signal_columns
-from harness.results.derived import with_derived
-from harness.results.frozen import Amendment, FrozenStudy, first_problem
+from harness.results.frozen import Amendment, FrozenStudy
 from harness.results.parquet_cache import Folder
 from harness.results.published import Bundle
-from harness.results.row_check import LeftOut, check_rows
 from harness.results.remote import Remote, is_uri, working_copy
 from harness.results.schema import MEASUREMENT_COLUMNS, ArmPlan, Column, References, Row, TrialRows, trial_columns
+from harness.results.tables import Tables
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,72 +33,6 @@ if TYPE_CHECKING:
 
 TABLES = ("trials", "measurements", "signals")
 WITHOUT_IT = "restore it, or delete it and `run` the study again: rows that do not belong to it will be named"
-
-
-class Tables:
-    """A study's own, sound rows as pandas frames, each read when it is first asked for: signals are many."""
-
-    def __init__(self, store: Store, frozen: FrozenStudy) -> None:
-        self._store, self.frozen = store, frozen
-
-    @cached_property
-    def _checked(self) -> tuple[pd.DataFrame, pd.DataFrame, tuple[LeftOut, ...]]:
-        trials, measurements = self._store.trials(), self._store.measurements()
-        sound, left_out = check_rows(trials, measurements, self.frozen)
-        if left_out:
-            trials = trials[sound].reset_index(drop=True)
-            measurements = self._of_trials(measurements, trials)
-        return trials, measurements, left_out
-
-    @property
-    def left_out(self) -> tuple[LeftOut, ...]:
-        """The rows that are not this study's own, or not sound: they are in none of the tables."""
-        return self._checked[2]
-
-    @cached_property
-    def trials(self) -> pd.DataFrame:
-        """One row per trial, with the measures that the study works out of the other tables."""
-        metrics = self.frozen.study.measure.metrics
-        return with_derived(self._checked[0], lambda: self.measurements, lambda: self.signals, metrics)
-
-    @property
-    def measurements(self) -> pd.DataFrame:
-        """One row per trial, step and metric."""
-        return self._checked[1]
-
-    @cached_property
-    def signals(self) -> pd.DataFrame:
-        """One row per trial and logged step."""
-        return self._of_trials(self._store.signals(), self._checked[0]) if self.left_out else self._store.signals()
-
-    @staticmethod
-    def _of_trials(table: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
-        return table[table["trial_id"].isin(trials["trial_id"])].reset_index(drop=True)
-
-    @cached_property
-    def references(self) -> References | None:
-        """What was measured without learning; None where that was not done."""
-        return self._store.references()
-
-    @cached_property
-    def shared_draws(self) -> dict[str, dict[str, Any]]:
-        """Of trials that are commands: by arm what it drew that the baseline drew too; nothing where that is unknown."""
-        return self._store.shared_draws()
-
-    @cached_property
-    def ladder(self) -> tuple[Rung, ...]:
-        """What known damages to the held-out images cost by each metric; nothing where that was not measured."""
-        return self._store.ladder()
-
-    @cached_property
-    def replications(self) -> dict[str, dict[str, Any]]:
-        """The stored verdicts of the same study under other seeds, by the name of their results."""
-        return self._store.replications(self.frozen.study)
-
-    @property
-    def samples(self) -> Path:
-        """The folder of sample strips: a picture per trial, and one of the sources and targets."""
-        return self._store.samples
 
 
 class Store:
@@ -186,16 +119,7 @@ class Store:
         Raises:
             StoreError: It is damaged.
         """
-        path = self.folder / "plan.json"
-        try:
-            document = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return {"arms": []}
-        except (OSError, ValueError, RecursionError) as error:
-            raise _no_plan(path, str(error)) from None
-        if not isinstance(document, dict) or "arms" not in document:
-            raise _no_plan(path, "it names no arms")
-        return document
+        return documents.plan_document(self.folder)
 
     def plan(self) -> dict[str, ArmPlan]:
         """Return what preflight wrote down of each arm, by name; nothing if it never came to that.
@@ -203,44 +127,7 @@ class Store:
         Raises:
             StoreError: It is damaged.
         """
-        from pydantic import TypeAdapter, ValidationError
-
-        arms = self.plan_document()["arms"]
-        try:
-            return {plan.arm: plan for plan in TypeAdapter(list[ArmPlan]).validate_python(arms)}
-        except ValidationError as error:
-            raise _no_plan(self.folder / "plan.json", first_problem(error)) from None
-
-    def ladder(self) -> tuple[Rung, ...]:
-        """Return what preflight measured of known damages; nothing if it never came to that.
-
-        Raises:
-            StoreError: It is damaged.
-        """
-        rungs = self.plan_document().get("ladder", ())
-        try:
-            return tuple(Rung(**rung) for rung in rungs)
-        except TypeError as error:
-            raise _no_plan(self.folder / "plan.json", f"ladder: {error}") from None
-
-    def replications(self, study: Study) -> dict[str, dict[str, Any]]:
-        """Return the reports of the same study under other seeds that lie beside this one, by name.
-
-        What cannot be read is left out: it is another study's to say so.
-        """
-        found = {}
-        for path in sorted(self.folder.parent.glob(f"{study.study}*/report/report.json")):
-            name = path.parents[1].name
-            if name == self.folder.name or name.partition("+seed")[0] != study.study:
-                continue
-            try:
-                document = json.loads(path.read_text(encoding="utf-8"))
-            except (OSError, ValueError, RecursionError):
-                continue
-            contrasts = document.get("contrasts") if isinstance(document, dict) else None
-            if isinstance(contrasts, list) and all(isinstance(c, dict) for c in contrasts):
-                found[name] = document
-        return found
+        return documents.plan(self.folder)
 
     def references(self) -> References | None:
         """Return what was measured without learning; None if it never came to that.
@@ -248,33 +135,7 @@ class Store:
         Raises:
             StoreError: It is damaged.
         """
-        path = self.folder / "references.json"
-        try:
-            document = json.loads(path.read_text(encoding="utf-8"))
-            if document is None:
-                return None
-            metric, *values = (document[name] for name in ("metric", "untrained", "mean_image"))
-            untrained, mean_image = (None if value is None else float(value) for value in values)
-            return References(str(metric), untrained, mean_image)
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
-            raise StoreError(f"{path}: cannot be read ({error}); delete it, and `run` makes it again") from None
-
-    def shared_draws(self) -> dict[str, dict[str, Any]]:
-        """Return by arm what it drew that the baseline drew too; nothing if it never came to that.
-
-        Raises:
-            StoreError: It is damaged.
-        """
-        path = self.folder / "shared_draws.json"
-        try:
-            document = json.loads(path.read_text(encoding="utf-8"))
-            return {str(arm): dict(shared) for arm, shared in document.items()}
-        except FileNotFoundError:
-            return {}
-        except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
-            raise StoreError(f"{path}: cannot be read ({error}); delete it, and `run` makes it again") from None
+        return documents.references(self.folder)
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -492,7 +353,3 @@ class Store:
     def samples(self) -> Path:
         """The folder of sample strips."""
         return self.folder / "samples"
-
-
-def _no_plan(path: Path, why: str) -> StoreError:
-    return StoreError(f"{path}: is no plan ({why}); delete it, and `run` makes it again")

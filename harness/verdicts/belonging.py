@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from harness.metrics.catalogue import metric_named
 from harness.provenance import OWN
-from harness.results.store import Tables
+from harness.results.tables import Tables
 from harness.statistics import Analysis, Factorial
 from harness.statistics.sentences import sentence
 from harness.study.design import Arm, own_parts

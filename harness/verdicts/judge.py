@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from harness.metrics.catalogue import metric_named
 from harness.results.frozen import Amendment
 from harness.results.schema import LOST, ArmPlan, is_trained
-from harness.results.store import Store, Tables
+from harness.results.store import Store
+from harness.results.tables import Tables
 from harness.statistics import (
     Analysis,
     Contrast,

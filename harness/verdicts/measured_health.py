@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from harness.metrics.catalogue import metric_named
-from harness.results.store import Tables
+from harness.results.tables import Tables
 from harness.statistics import Margin
 from harness.study.design import Arm
 from harness.study.study import BASELINE, Study

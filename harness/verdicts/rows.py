@@ -10,7 +10,7 @@ from harness.study.study import BASELINE, Study
 if TYPE_CHECKING:
     import pandas as pd
 
-    from harness.results.store import Tables
+    from harness.results.tables import Tables
 
 
 def failed_rows(trials: pd.DataFrame) -> pd.Series[bool]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from harness.metrics.catalogue import metric_named
 from harness.results.schema import ArmPlan, is_trained
-from harness.results.store import Tables
+from harness.results.tables import Tables
 from harness.statistics import Margin, controls
 from harness.statistics.analysis import Sensitivity
 from harness.statistics.controls import Control
