@@ -53,7 +53,8 @@ def plan(
         document = _pilot(study, results, where, pilot_blocks, console)
     else:
         document = plan_document(study, results=results, workers=workers or cores(), build=build)
-        console.print("\n".join((render_plan(document), *assumptions(study))), markup=False, highlight=False)
+        unseen = () if build else ("\nThe data was not looked at, and no arm was built: --no-build.",)
+        console.print("\n".join((render_plan(document), *assumptions(study), *unseen)), markup=False, highlight=False)
     if as_json:
         print_json("matching" if matching is not None else "pilot" if pilot else "plan", document)
 

@@ -31,6 +31,7 @@ def test_a_start_is_written_with_commands_that_the_command_line_takes(
         if words[3] == "plan" and "--matching" not in words:
             planned = call(*words[3:], *(() if "--no-build" in words else ("--no-build",)))
             assert planned.returncode == 0, planned.stderr
+            assert "The data was not looked at" in planned.stdout
         elif words[3] == "compare":
             assert "helps" in call(*words[3:]).stdout
         else:
