@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from harness.named_draws.command import Matching, matched_argv, matched_environment
+from harness.named_draws.compare import compare_traces
 
 SCRIPT = """
 import random, sys, time
@@ -121,6 +122,70 @@ def test_mistakes_are_messages(words: list[str], message: str) -> None:
     assert run.returncode == 2
     assert message in run.stderr
     assert "Traceback" not in run.stderr
+
+
+REPOSITORY = Path(__file__).parents[1] / "training_repository"
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    write = f"import sys; sys.path.insert(0, {str(REPOSITORY)!r}); from images import write; "
+    for name, numbers in (("train", "range(24)"), ("val", "range(24, 28)")):
+        code = f"{write} write({str(folder / name)!r}, {numbers}, 16)"
+        subprocess.run([sys.executable, "-c", code], check=True)
+    return folder
+
+
+def trained(pairs: Path, folder: Path, *edits: tuple[str, str], options: tuple[str, ...] = ()) -> tuple[Path, str]:
+    """Return the trace of a few steps of the training repository with edits to its networks, and what was printed."""
+    folder.mkdir()
+    for file in REPOSITORY.glob("*.py"):
+        text = file.read_text()
+        for old, new in edits if file.name == "networks.py" else ():
+            assert old in text
+            text = text.replace(old, new)
+        (folder / file.name).write_text(text)
+    trace = folder / "trace.jsonl"
+    words = ["--data", pairs, "--experiment_dir", folder / "out", "--steps", "3", "--batch_size", "8"]
+    run = match("--block", "1", "--trace", trace, *options, "--", sys.executable, folder / "train.py", *words)
+    assert run.returncode == 0, run.stderr
+    return trace, run.stdout
+
+
+UNUSED = (
+    "        self.up2 = nn",
+    "        self.unused = nn.Conv2d(1, channels, 4, 2, 1)\n        self.up2 = nn",
+)
+FIRST = "nn.Conv2d(2, channels, 4, 2, 1)"
+
+
+@pytest.mark.slow
+def test_in_a_training_repository_changes_move_nothing_but_themselves(pairs: Path, tmp_path: Path) -> None:
+    plain, printed = trained(pairs, tmp_path / "plain")
+    unused, printed_unused = trained(pairs, tmp_path / "unused", UNUSED)
+    normed, _ = trained(pairs, tmp_path / "normed", (FIRST, f"nn.utils.spectral_norm({FIRST})"))
+    assert printed_unused == printed
+    compared = compare_traces(plain, unused)
+    assert compared.keeps_a
+    assert compared.batches.equal == compared.batches.a >= 3
+    weights = compared.weights
+    assert weights.equal == weights.a < weights.b
+    spectral = compare_traces(plain, normed)
+    assert spectral.keeps_a
+    assert spectral.weights.share == 1
+    assert spectral.parts_at is not None
+    assert "spectral_norm" in spectral.parts_at["what"]
+
+
+@pytest.mark.slow
+def test_in_a_training_repository_the_scripts_own_seeds_move_nearly_all(pairs: Path, tmp_path: Path) -> None:
+    options = ("--as-is",)
+    plain, _ = trained(pairs, tmp_path / "plain", options=options)
+    unused, _ = trained(pairs, tmp_path / "unused", UNUSED, options=options)
+    compared = compare_traces(plain, unused)
+    assert (compared.weights.share or 0) < 0.1
+    assert compared.batches.share == 0 or compared.batches.equal < compared.batches.a
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
