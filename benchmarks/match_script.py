@@ -2,9 +2,10 @@
 
 `zi2zi_like.py` is run as it is, and with two edits such as people make: spectral norm on the discriminator's
 convolutions, and its final convolution dropped. Each arm runs once a block with the script's own seed (`manual_seed`),
-and once with named draws (`match`). Printed: what the arms share before the first step, the batches that are equal,
-processor time, and the variance of paired differences against that of unpaired ones, of the logarithm of the held-out
-L1. Last, a step's processor time with named draws over that without, in turns within one process.
+and once with named draws, in children of one process, which imports torch once. Printed: what the arms share before
+the first step, the batches that are equal, processor time, and the variance of paired differences against that of
+unpaired ones, of the logarithm of the held-out L1. Last, a step's processor time with named draws over that without, in
+turns within one process.
 """
 
 from __future__ import annotations
@@ -13,18 +14,23 @@ import argparse
 import json
 import math
 import os
+import runpy
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
+
 from harness import matched
-from harness.named_draws.command import Matching, matched_argv
+from harness.named_draws.activation import NamedDraws
+from harness.named_draws.command import Matching
 from harness.named_draws.compare import compare_traces
+from harness.named_draws.trace import Trace
 
 SCRIPT = Path(__file__).parent / "zi2zi_like.py"
 CONVS = ("nn.Conv2d(2, ", "nn.Conv2d(channels", "nn.Conv2d(2 * channels", "nn.Conv2d(4 * channels")
@@ -62,21 +68,38 @@ class Run(NamedTuple):
 
 
 def run(folder: Path, arm: str, block: int, *, named: bool, steps: int) -> Run:
+    """Run an arm in a child of this process, which has imported what the script imports."""
     place = folder / arm
     place.mkdir(exist_ok=True)
     script, out = place / "train.py", folder / f"{arm} {block} {named}"
     script.write_text(edited(arm))
-    trace = folder / f"{arm} {block} {named}.jsonl"
-    words = f"--random_seed {block} --steps {steps}".split()
-    command = [sys.executable, str(script), "--experiment_dir", str(out), *words]
-    if block == 0 or named:  # of the script's own seeds one trace is enough, and the others run it untouched
-        matching = Matching(block=str(block), name=named, trace=str(trace) if block == 0 else None)
-        command = matched_argv(command, matching)
-    before = os.times()
-    subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
-    after = os.times()
-    seconds = after.children_user + after.children_system - before.children_user - before.children_system
-    return Run(math.log(json.loads((out / "result.json").read_text())["l1"]), seconds, trace)
+    matching = Matching(block=str(block), name=named, trace=f"{out}.jsonl" if block == 0 else None)
+    sys.stdout.flush()
+    child = os.fork()
+    if not child:
+        code = 1
+        try:
+            words = f"--random_seed {block} --steps {steps} --experiment_dir".split()
+            sys.argv = [str(script), *words, str(out)]
+            with traced(matching) if block == 0 or named else nullcontext():
+                runpy.run_path(str(script), run_name="__main__")
+            code = 0
+        finally:
+            os._exit(code)
+    _, status, usage = os.wait4(child, 0)
+    if status:
+        raise SystemExit(f"{arm} in block {block} failed")
+    value = math.log(json.loads((out / "result.json").read_text())["l1"])
+    return Run(value, usage.ru_utime + usage.ru_stime, Path(f"{out}.jsonl"))
+
+
+@contextmanager
+def traced(matching: Matching) -> Iterator[None]:
+    """Name draws, or only trace them, and trace them in the first block."""
+    draws = NamedDraws(matching, trace=None if matching.trace is None else Trace(Path(matching.trace), matching))
+    draws.start()
+    yield
+    draws.stop()
 
 
 def overhead(turns: int) -> tuple[float, float, float, float]:
@@ -104,9 +127,11 @@ def overhead(turns: int) -> tuple[float, float, float, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--blocks", type=int, default=6)
-    parser.add_argument("--steps", type=int, default=100)
-    parser.add_argument("--turns", type=int, default=60)
+    parser.add_argument("--steps", type=int, default=50)
+    parser.add_argument("--turns", type=int, default=30)
     options = parser.parse_args()
+    torch.set_num_threads(1)
+    torch.optim.Adam([torch.zeros(1, requires_grad=True)])  # imports the compiler, once for all runs
     ways = {"as the script seeds them": False, "named": True}
     with tempfile.TemporaryDirectory() as scratch:
         runs = {
@@ -115,6 +140,8 @@ def main() -> None:
             for arm in ARMS
             for way, named in ways.items()
         }
+        for (way, arm, block), one in runs.items():
+            print(f"{way}, {arm}, block {block}: log L1 {one.value:.4f}, {one.seconds:.1f} s", file=sys.stderr)
         print("| arm, against the script as it is | draws | G's weights equal | D's | batches equal |")
         print("| --- | --- | ---: | ---: | ---: |")
         for arm in ARMS[1:]:
