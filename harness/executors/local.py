@@ -85,7 +85,7 @@ def executor(resources: Resources) -> Local:
 
 
 def gpu_slots(share: float, gpus: list[str]) -> list[str]:
-    """Return the CUDA_VISIBLE_DEVICES of each worker that finds room: they fill the first GPU, then the second.
+    """Return the CUDA_VISIBLE_DEVICES of each worker that finds room: each GPU gets one before any gets another.
 
     Args:
         share: GPUs that a trial takes: whole ones, or a fraction of one.
@@ -97,7 +97,7 @@ def gpu_slots(share: float, gpus: list[str]) -> list[str]:
     if share > 1 and share != int(share):
         raise HarnessError(f"runner.gpus: {share:g} is neither a fraction of one GPU nor a whole number")
     if share < 1:
-        slots = [gpu for gpu in gpus for _ in range(int(1 / share + 1e-9))]
+        slots = gpus * int(1 / share + 1e-9)
     else:
         each = int(share)
         slots = [",".join(gpus[first : first + each]) for first in range(0, len(gpus) - each + 1, each)]

@@ -80,7 +80,7 @@ def little_matched(found: Sequence[Match]) -> tuple[str, ...]:
         of_net = [match for match in found if match.net == net]
         in_place = sum(m.numbers for m in of_net if m.counterpart is not None) / sum(m.numbers for m in of_net)
         note = (
-            f"only {share:.1%} of the {net}'s initial numbers are the baseline's (little is less than "
+            f"only {share:.2%} of the {net}'s initial numbers are the baseline's (little is less than "
             f"{MATCHED_LITTLE:.0%}): pairs will gain less; `plan --matching` lists them"
         )
         if in_place >= MATCHED_LITTLE:

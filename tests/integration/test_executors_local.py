@@ -65,7 +65,7 @@ def test_a_network_that_diverges_is_an_outcome_with_a_row_of_its_own(tmp_path: P
 
 def test_slots_fill_one_gpu_after_the_other() -> None:
     assert gpu_slots(1, ["0", "1"]) == ["0", "1"]
-    assert gpu_slots(0.5, ["GPU-a", "GPU-b"]) == ["GPU-a", "GPU-a", "GPU-b", "GPU-b"]
+    assert gpu_slots(0.5, ["GPU-a", "GPU-b"]) == ["GPU-a", "GPU-b", "GPU-a", "GPU-b"]
     assert gpu_slots(0.3, ["0"]) == ["0"] * 3
     assert gpu_slots(2, ["0", "1", "2", "3", "4"]) == ["0,1", "2,3"]
 
