@@ -114,7 +114,8 @@ class Streams:
         self.draws = 0
         self.last: Name | None = None
         self.item: Item | None = None
-        self._sequences: OrderedDict[tuple[str, str], Sequence] = OrderedDict()
+        self._sequences: dict[str, OrderedDict[str, Sequence]] = {}
+        """By kind and label, those drawn from last at the end; the first seed's are never forgotten."""
         self._marks: dict[int, Sequence] = {}
         self._names: dict[Name, bytes] = {}
         self._firsts: dict[str, int] = json.loads(os.environ.get(FIRSTS, "{}")) if children_know else {}
@@ -204,20 +205,17 @@ class Streams:
         return Position(sequence, sequence.start)
 
     def _sequence(self, kind: str, label: str, value: int, *, own: bool = False) -> Sequence:
-        sequence = self._sequences.get((kind, label))
+        sequences = self._sequences.setdefault(kind, OrderedDict())
+        sequence = sequences.get(label)
         if sequence is None:
-            sequence = self._sequences[kind, label] = Sequence(kind, label, value, own)
-            if len(self._sequences) > REMEMBERED_SEQUENCES:
-                self._forget()
+            sequence = sequences[label] = Sequence(kind, label, value, own)
+            if len(sequences) > REMEMBERED_SEQUENCES:
+                oldest = next(label for label in sequences if label)
+                self._marks.pop(sequences.pop(oldest).mark, None)
         else:
             sequence.value = value
-            self._sequences.move_to_end((kind, label))
+            sequences.move_to_end(label)
         return sequence
-
-    def _forget(self) -> None:
-        """Forget the sequence that was begun longest ago, but none of the first seed."""
-        oldest = next(key for key in self._sequences if key[1])
-        self._marks.pop(self._sequences.pop(oldest).mark, None)
 
     def mark(self, position: Position) -> int:
         """Return the seed that makes a real generator say where it stands, wherever its state is copied to."""
@@ -230,13 +228,18 @@ class Streams:
     def forget_item(self, position: Position) -> None:
         """Forget where an item drew from, once it has been loaded."""
         sequence = position.sequence
-        if self._sequences.get((sequence.kind, sequence.label)) is not sequence:
+        if self._sequences[sequence.kind].get(sequence.label) is not sequence:
             self._marks.pop(sequence.mark, None)
 
     def position_of(self, mark: int) -> Position | None:
         """Return the position that a real generator's seed stands for, or None when something else seeded it."""
         sequence, at = self._marks.get(mark & ~COUNT), mark & COUNT
-        return None if sequence is None else self._at(sequence, at)
+        if sequence is None:
+            return None
+        sequences = self._sequences[sequence.kind]
+        if sequence.label in sequences:
+            sequences.move_to_end(sequence.label)
+        return self._at(sequence, at)
 
     def _at(self, sequence: Sequence, at: int) -> Position:
         """Return a position; one that only an earlier process can have reached begins a sequence of its own."""

@@ -345,6 +345,21 @@ def test_generators_that_a_script_makes_keep_the_meaning_of_their_seed() -> None
     assert torch.equal(noise, again)
 
 
+def test_a_generator_in_use_is_not_forgotten_among_many_others() -> None:
+    def draws(others: int) -> list[torch.Tensor]:
+        generator = torch.Generator().manual_seed(5)
+        results = []
+        for number in range(others):
+            torch.rand((), generator=torch.Generator().manual_seed(number + 10))
+            if number % 500 == 499:
+                results.append(torch.rand(4, generator=generator))
+        return results
+
+    first, second = drawn(lambda: draws(2500)), drawn(lambda: draws(500))
+    assert len(torch.unique(torch.cat(first))) == 20
+    assert torch.equal(first[0], second[0])
+
+
 def test_what_escapes_is_said() -> None:
     with matched(1) as draws:
         torch.rand(2)
