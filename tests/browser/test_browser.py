@@ -11,6 +11,7 @@ import pytest
 from pretended import fill, study
 
 from harness.dashboard.serving import address, opened
+from harness.report.overview import overview_page, overview_rows
 from harness.report.write import write
 from harness.verdicts.judge import judge_stored
 
@@ -173,3 +174,19 @@ def test_a_web_page_of_another_name_can_neither_read_nor_change_the_dashboard(br
         names = "async () => (await (await fetch('/api/studies')).json()).study_summaries.map(s => s.study_name)"
         assert page.evaluate(names) == [ASKED.study]
         page.close()
+
+
+@pytest.mark.parametrize("width", [390, 768, 1440])
+def test_the_page_over_studies_fits_every_screen_and_shows_each_verdict(
+    watched: Watched, tmp_path: Path, width: int
+) -> None:
+    stores = [fill(tmp_path / name, study(study=name, design={"blocks": 6})) for name in ("first", "second")]
+    rows = overview_rows([judge_stored(store) for store in stores], tmp_path)
+    (tmp_path / "index.html").write_text(overview_page(rows), encoding="utf-8")
+    page = watched.page
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto((tmp_path / "index.html").as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.locator(".mark").all_inner_texts() == ["helps", "negligible"] * 2
+    assert page.locator("thead").is_visible() is (width > 768)
+    assert watched.complaints == []
