@@ -66,7 +66,7 @@ def replications(folder: Path, study: Study) -> dict[str, dict[str, Any]]:
 
     What cannot be read is left out: it is another study's to say so.
     """
-    found = {}
+    reports = {}
     for path in sorted(folder.parent.glob(f"{study.study}*/report/report.json")):
         name = path.parents[1].name
         if name == folder.name or name.partition("+seed")[0] != study.study:
@@ -77,8 +77,8 @@ def replications(folder: Path, study: Study) -> dict[str, dict[str, Any]]:
             continue
         contrasts = document.get("contrasts") if isinstance(document, dict) else None
         if isinstance(contrasts, list) and all(isinstance(c, dict) for c in contrasts):
-            found[name] = document
-    return found
+            reports[name] = document
+    return reports
 
 
 def references(folder: Path) -> References | None:

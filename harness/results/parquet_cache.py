@@ -54,8 +54,8 @@ class Folder:
 
     def stamps(self) -> dict[str, str]:
         """Return the name of each small file with its size and time of change."""
-        found = {e.name: f"{s.st_size}-{s.st_mtime_ns}" for e in _entries(self.path) if (s := e.stat())}
-        return dict(sorted(found.items()))
+        stamps = {e.name: f"{s.st_size}-{s.st_mtime_ns}" for e in _entries(self.path) if (s := e.stat())}
+        return dict(sorted(stamps.items()))
 
     def names(self) -> set[str]:
         """Return the stems of the small files."""
@@ -128,15 +128,15 @@ class Folder:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        found = []
+        segments = []
         for path in sorted(entry.path for entry in _entries(self.cache)):
             try:
                 files = json.loads(pq.read_metadata(path).metadata[FILES])
             except (pa.ArrowException, OSError, KeyError, TypeError, ValueError):
                 _remove(Path(path))
                 continue
-            found.append(_Segment(Path(path), files))
-        return found
+            segments.append(_Segment(Path(path), files))
+        return segments
 
     def _rows(self, segment: _Segment, stamps: Stamps, but: set[str]) -> pa.Table | None:
         """Return the rows of a large file that still hold; None where it can no longer be read."""

@@ -320,11 +320,11 @@ class Store:
         if before is not None and before[0] == stamps:
             frame = before[1]
         else:
-            found = self.rows(table)
-            if found is None:
+            rows = self.rows(table)
+            if rows is None:
                 columns = MEASUREMENT_COLUMNS if table == "measurements" else trial_columns((), ())
                 return pd.DataFrame(columns=[column.name for column in columns])
-            frame = found.to_pandas()
+            frame = rows.to_pandas()
             if table == "trials":
                 frame = frame.sort_values(["block", "arm"], ignore_index=True)
             if table != "signals":

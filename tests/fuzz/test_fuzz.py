@@ -38,7 +38,7 @@ from harness.study.design import arms
 from harness.study.reading import read_study
 from harness.tables import compare
 
-INPUTS = int(os.environ.get("HARNESS_FUZZ", "100"))
+INPUTS = int(os.environ.get("HARNESS_FUZZ", "40"))
 SECONDS = 5.0
 fuzzed = settings(max_examples=INPUTS, deadline=None, suppress_health_check=list(HealthCheck))
 OTHERS_WORDS = re.compile(r"Traceback|Input should|valid (?:dictionary|list|tuple)|pydantic|validation error")
