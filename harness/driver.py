@@ -276,7 +276,7 @@ class Driver:
             announce=self.watch,
         )
         refuse_if_nothing_can_be_compared(self.study, plan.arms)
-        self.plans = {found.arm: found for found in plan.arms}
+        self.plans = {of_arm.arm: of_arm for of_arm in plan.arms}
         notes = [note for settings in _distinct_data(self.arms) for note in load(settings, self.cache).notes]
         self._measure_references()
         document = {
@@ -311,9 +311,11 @@ class Driver:
         if self.store.references() is None:
             baseline = self.arms[0]
             with stage("references", self.watch) as say:
-                found = references(baseline.settings, self.study.measure, streams=baseline.streams(0), cache=self.cache)
-                say("" if found is None else f"{found.metric} of networks that learned nothing is known")
-            document = None if found is None else dataclasses.asdict(found)
+                measured = references(
+                    baseline.settings, self.study.measure, streams=baseline.streams(0), cache=self.cache
+                )
+                say("" if measured is None else f"{measured.metric} of networks that learned nothing is known")
+            document = None if measured is None else dataclasses.asdict(measured)
             self.store.write_file("references.json", json.dumps(document, indent=1).encode())
 
     def _announce(self, plan: Mapping[str, Any]) -> None:
@@ -321,7 +323,7 @@ class Driver:
         notes = list(plan["notes"])
         if self.doors:
             notes.append(f"your own code: {', '.join(self.doors)}")
-        wanted = trials(self._trained(), self.shard.blocks(self.study.design.goals[0]))
+        first = trials(self._trained(), self.shard.blocks(self.study.design.goals[0]))
         done = self.store.done()
         self.watch(
             Planned(
@@ -329,8 +331,8 @@ class Driver:
                 self.arms,
                 tuple(self.plans.values()),
                 tuple(notes),
-                wanted,
-                sum(trial.trial_id in done for trial in wanted),
+                first,
+                sum(trial.trial_id in done for trial in first),
                 plan.get("estimated_seconds"),
             )
         )
@@ -367,9 +369,9 @@ class Driver:
         done = self.store.done()
         return [t for t in trials(chosen, self.shard.blocks(blocks)) if t.trial_id not in done]
 
-    def _compute(self, wanted: Iterable[Trial], compute: Compute) -> None:
+    def _compute(self, missing: Iterable[Trial], compute: Compute) -> None:
         """Compute trials, again where that may come to something else."""
-        tasks, tried = [self._task(trial) for trial in wanted], set[str]()
+        tasks, tried = [self._task(trial) for trial in missing], set[str]()
         while tasks:
             again: list[TrialTask] = []
             with closing(compute(tasks)) as events:

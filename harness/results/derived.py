@@ -95,14 +95,14 @@ def derived_values(
     rows = pd.DataFrame({"trial_id": table["trial_id"], "step": table["step"], "value": values}).dropna()
     function = SERIES[derivation.function]
     last = trials.set_index("trial_id")["steps"]
-    found: dict[Any, float] = {}
+    by_trial: dict[Any, float] = {}
     for trial_id, part in rows.sort_values("step").groupby("trial_id"):
         steps, series = (part[name].to_numpy(np.float64) for name in ("step", "value"))
         total = float(last.get(trial_id, math.nan))
         inside = derivation.inside(steps, total)
         if inside.any():
-            found[trial_id] = function(steps[inside], series[inside], derivation)
-    return trials["trial_id"].map(found).astype("float64")
+            by_trial[trial_id] = function(steps[inside], series[inside], derivation)
+    return trials["trial_id"].map(by_trial).astype("float64")
 
 
 def _numbers(table: pd.DataFrame, name: str) -> pd.Series[float]:

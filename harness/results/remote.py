@@ -76,7 +76,7 @@ class Remote:
         return files, root.rstrip("/")
 
     @contextmanager
-    def _asked(self) -> Iterator[tuple[Any, str]]:
+    def _reached(self) -> Iterator[tuple[Any, str]]:
         """Give file system and folder; whatever the network or the service answers becomes one message."""
         files, root = self._place
         try:
@@ -85,15 +85,15 @@ class Remote:
             raise
         # Each file system has errors of its own (botocore's, paramiko's …) beside OSError.
         except Exception as error:
-            told = str(error) or type(error).__name__
+            reason = str(error) or type(error).__name__
             raise StoreError(
-                f"{self.uri}: cannot be reached or written ({told}); rows so far are safe in the working copy, and "
+                f"{self.uri}: cannot be reached or written ({reason}); rows so far are safe in the working copy, and "
                 "`run` again sends them"
             ) from error
 
     def sizes(self) -> dict[str, int]:
         """Return the size of each file below the folder, by name; hidden ones are left out."""
-        with self._asked() as (files, root):
+        with self._reached() as (files, root):
             files.invalidate_cache()
             rows = self._listed(files, root, ROWS)
             return self._listed(files, root, "") | rows
@@ -101,8 +101,8 @@ class Remote:
     @staticmethod
     def _listed(files: Any, root: str, below: str) -> dict[str, int]:
         base = f"{root}/{below}".rstrip("/")
-        found = files.find(base, detail=True) if files.exists(base) else {}
-        names = {path[len(root) + 1 :]: int(info["size"] or 0) for path, info in found.items()}
+        listed = files.find(base, detail=True) if files.exists(base) else {}
+        names = {path[len(root) + 1 :]: int(info["size"] or 0) for path, info in listed.items()}
         return {name: size for name, size in names.items() if not any(p.startswith(".") for p in name.split("/"))}
 
     def fetch(self, folder: Path) -> None:
@@ -113,16 +113,16 @@ class Remote:
         Raises:
             StoreError: The URI does not answer.
         """
-        wanted = [n for n, size in self.sizes().items() if "/" not in n or not _has(folder / n, size)]
+        missing = [n for n, size in self.sizes().items() if "/" not in n or not _has(folder / n, size)]
         # A row is only there when the other files of its trial are.
-        wanted.sort(key=lambda name: name.startswith(f"{ROWS}/"))
-        with self._asked() as (files, root):
-            for start in range(0, len(wanted), AT_ONCE):
-                paths = [folder / name for name in wanted[start : start + AT_ONCE]]
+        missing.sort(key=lambda name: name.startswith(f"{ROWS}/"))
+        with self._reached() as (files, root):
+            for start in range(0, len(missing), AT_ONCE):
+                paths = [folder / name for name in missing[start : start + AT_ONCE]]
                 scratches = [scratch_for(path) for path in paths]
                 for path in paths:
                     path.parent.mkdir(parents=True, exist_ok=True)
-                files.get([f"{root}/{name}" for name in wanted[start : start + AT_ONCE]], [str(s) for s in scratches])
+                files.get([f"{root}/{name}" for name in missing[start : start + AT_ONCE]], [str(s) for s in scratches])
                 for scratch, path in zip(scratches, paths, strict=True):
                     scratch.replace(path)
 
@@ -143,7 +143,7 @@ class Remote:
         Raises:
             StoreError: The URI does not answer, or does not let itself be written.
         """
-        with self._asked() as (files, root):
+        with self._reached() as (files, root):
             path = f"{root}/{name}"
             _make_folder(files, path.rpartition("/")[0])
             with files.transaction, files.open(path, "wb") as file:
@@ -155,7 +155,7 @@ class Remote:
         Raises:
             StoreError: The URI does not answer, or does not let itself be written.
         """
-        with self._asked() as (files, root):
+        with self._reached() as (files, root):
             if files.exists(f"{root}/{name}"):
                 files.rm_file(f"{root}/{name}")
 
@@ -175,7 +175,7 @@ class Remote:
     def _take(self) -> None:
         host = socket.gethostname()
         mine = f"process {os.getpid()} on {host} since {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
-        with self._asked() as (files, root):
+        with self._reached() as (files, root):
             path = f"{root}/{HOLDER}"
             _make_folder(files, root)
             try:
@@ -201,11 +201,11 @@ def _make_folder(files: Any, path: str) -> None:
 
 def _was_killed_here(holder: str, host: str) -> bool:
     """Return whether a holder's text names a process of this machine that is gone."""
-    found = re.match(rf"process (\d+) on {re.escape(host)} since", holder)
-    if found is None:
+    holding = re.match(rf"process (\d+) on {re.escape(host)} since", holder)
+    if holding is None:
         return False
     try:
-        os.kill(int(found[1]), 0)
+        os.kill(int(holding[1]), 0)
     except ProcessLookupError:
         return True
     except OSError:

@@ -43,7 +43,7 @@ def settle_claim(
     rows: pd.DataFrame,
     analyses: Mapping[str, Analysis],
     effects: Callable[[str], Factorial | None],
-    told: Mapping[str, Sensitivity],
+    sensitivities: Mapping[str, Sensitivity],
 ) -> SettledClaim:
     """Say what became of a claim.
 
@@ -53,11 +53,11 @@ def settle_claim(
         rows: The trials that are judged: whole blocks, controls left out.
         analyses: Of each metric, the contrasts with the baseline.
         effects: Returns the effects of a factorial design on a metric.
-        told: Of each metric, whether the positive control was told apart.
+        sensitivities: Of each metric, whether the positive control was told apart.
     """
     metric = claim.metric or study.measure.primary
     if claim.arm is None:
-        return _joint(study, claim, rows, analyses, effects, told)
+        return _joint(study, claim, rows, analyses, effects, sensitivities)
     contrasts = analyses[metric].contrasts if metric in analyses else ()
     contrast = next((c for c in contrasts if c.arm == claim.arm), None)
     if contrast is None:
@@ -74,7 +74,7 @@ def _joint(
     rows: pd.DataFrame,
     analyses: Mapping[str, Analysis],
     effects: Callable[[str], Factorial | None],
-    told: Mapping[str, Sensitivity],
+    sensitivities: Mapping[str, Sensitivity],
 ) -> SettledClaim:
     """Settle a claim about several arms, as far as these are judged at all."""
     metric = claim.metric or study.measure.primary
@@ -90,7 +90,7 @@ def _joint(
         return _of_contrast(claim, metric, _interaction(of_metric, name))
     if of_metric is not None and any(c.verdict is Verdict.INVALID for c in of_metric.main):
         return SettledClaim(claim, metric, None, "not settled", "No effect of this study is judged.")
-    return _of_contrast(claim, metric, _spread(study, claim, rows, metric, told[metric]))
+    return _of_contrast(claim, metric, _spread(study, claim, rows, metric, sensitivities[metric]))
 
 
 def _of_contrast(claim: Claim, metric: str, contrast: Contrast | None) -> SettledClaim:
@@ -121,7 +121,7 @@ def _interaction(effects: Factorial | None, term: str) -> Contrast | None:
     return None
 
 
-def _spread(study: Study, claim: Claim, rows: pd.DataFrame, metric: str, told: Sensitivity) -> Contrast | None:
+def _spread(study: Study, claim: Claim, rows: pd.DataFrame, metric: str, shown: Sensitivity) -> Contrast | None:
     """Compare how far the values spread over one axis, at a level of another and at the baseline's."""
     assert claim.spread is not None
     if rows.empty:  # then the table has no columns of arms either
@@ -146,4 +146,4 @@ def _spread(study: Study, claim: Claim, rows: pd.DataFrame, metric: str, told: S
         family="exploratory",
         where=f"study {study.study}",
     )
-    return gated(analysis, told).contrasts[0]
+    return gated(analysis, shown).contrasts[0]

@@ -101,7 +101,7 @@ def health_of(
     """
     gain, known = by.gain(value, before), by.references
     lower = by.metric.better == "lower" and value is not None and value > 0
-    found = (
+    checks = (
         (status == "collapsed", Health.COLLAPSED),
         (status != "complete", Health.FAILED),
         (known is not None and not by.beats(value, known.untrained), Health.UNTRAINED),
@@ -109,7 +109,7 @@ def health_of(
         (lower and floor is not None and floor > FLOOR_SHARE * (value or 0.0), Health.FEW_IMAGES),
         (gain is not None and by.width is not None and gain > by.width, Health.STILL_LEARNING),
     )
-    return next((health for applies, health in found if applies), Health.LEARNED), gain
+    return next((health for applies, health in checks if applies), Health.LEARNED), gain
 
 
 @dataclass(frozen=True)

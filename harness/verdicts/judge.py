@@ -202,9 +202,9 @@ def judge(study: Study, tables: Tables, plan: Mapping[str, ArmPlan] | None = Non
     analyses = [_analysis(study, whole, every, plan, metric, identical, changed) for metric in study.measure.metrics]
     metrics = study.measure.metrics
     mixed = {m: belonging.gates(study, with_features(counted, tables, m), every) for m in metrics}
-    told = {m: sensitivity(study, counted, every, plan, m, mixed[m]) for m in metrics}
+    sensitivities = {m: sensitivity(study, counted, every, plan, m, mixed[m]) for m in metrics}
     health = study_health(study, tables, counted, every)
-    analyses = [None if a is None else _gated(a, told[a.metric], health, mixed[a.metric]) for a in analyses]
+    analyses = [None if a is None else _gated(a, sensitivities[a.metric], health, mixed[a.metric]) for a in analyses]
 
     def effects_on(metric: str) -> Factorial | None:
         of_metric = _effects(study, whole, every, metric)
@@ -213,7 +213,7 @@ def judge(study: Study, tables: Tables, plan: Mapping[str, ArmPlan] | None = Non
         of_metric = gated_effects_by_provenance(of_metric, mixed[metric], compared)
         if is_cost(metric_named(metric)):
             return of_metric
-        of_metric = gated_effects(of_metric, told[metric])
+        of_metric = gated_effects(of_metric, sensitivities[metric])
         return of_metric if health is None else gated_effects_by_health(of_metric, health, compared)
 
     effects = effects_on(study.measure.primary)
@@ -235,17 +235,17 @@ def judge(study: Study, tables: Tables, plan: Mapping[str, ArmPlan] | None = Non
         effects=effects,
         controls=judged_controls(study, tables, counted, every, mixed[study.measure.primary]),
         health=health,
-        claims=tuple(settle_claim(study, claim, whole, by_metric, effects_on, told) for claim in study.claims),
+        claims=tuple(settle_claim(study, claim, whole, by_metric, effects_on, sensitivities) for claim in study.claims),
         notes=(*map(str, tables.left_out), *_notes(study, tables, trials, every)),
         history=tables.frozen.history,
         tables=tables,
     )
 
 
-def _gated(analysis: Analysis, told: Sensitivity, health: StudyHealth | None, mixed: Mapping[str, str]) -> Analysis:
+def _gated(analysis: Analysis, shown: Sensitivity, health: StudyHealth | None, mixed: Mapping[str, str]) -> Analysis:
     """Return an analysis judged where the experiment could have told, learned something, and has rows that match."""
     if not is_cost(metric_named(analysis.metric)):
-        analysis = gated(analysis, told)
+        analysis = gated(analysis, shown)
         analysis = analysis if health is None else gated_by_health(analysis, health)
     return gated_by_provenance(analysis, mixed) if mixed else analysis
 

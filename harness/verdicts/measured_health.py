@@ -38,15 +38,15 @@ def study_health(study: Study, tables: Tables, trials: pd.DataFrame, every: tupl
         _width(study, metric.name, sum(first) / len(first) if first else math.nan),
         references if references is not None and references.metric == name else None,
     )
-    found = []
+    trials_health = []
     for trial_id, arm, block, status in zip(*(trials[c] for c in ("trial_id", "arm", "block", "status")), strict=True):
         of_trial = measured.get(trial_id, {})
         value, floor = of_trial.get("value"), of_trial.get("floor")
         health, gain = health_of(by, status=status, value=value, before=of_trial.get("before"), floor=floor)
-        found.append(TrialHealth(str(arm), int(block), health, value, floor, gain))
-    if study.trial is not None and all(trial.health is Health.LEARNED for trial in found):
+        trials_health.append(TrialHealth(str(arm), int(block), health, value, floor, gain))
+    if study.trial is not None and all(trial.health is Health.LEARNED for trial in trials_health):
         return None  # what a command gives without learning is not known, so nothing can be said
-    present = {trial.arm for trial in found}
+    present = {trial.arm for trial in trials_health}
     steps = study.measure.steps(study.steps)
     epochs = base["epochs"].dropna() if "epochs" in base else base.iloc[:0, 0]
     known = by.references
@@ -57,8 +57,8 @@ def study_health(study: Study, tables: Tables, trials: pd.DataFrame, every: tupl
         before=steps[-2] if len(steps) > 1 else None,
         untrained=None if known is None else known.untrained,
         mean_image=None if known is None else known.mean_image,
-        trials=tuple(found),
-        arms=tuple(arm_health(arm.name, found, by) for arm in every if arm.name in present),
+        trials=tuple(trials_health),
+        arms=tuple(arm_health(arm.name, trials_health, by) for arm in every if arm.name in present),
     )
 
 
@@ -73,12 +73,12 @@ def _width(study: Study, metric: str, mean: float) -> float | None:
 def _last_two(measurements: pd.DataFrame, metric: str | None) -> dict[str, dict[str, float | None]]:
     """Return by trial the value of a metric at the last step, its floor, and the value at the step before."""
     rows = measurements[measurements["metric"] == metric].sort_values(["trial_id", "step"])
-    found: dict[str, dict[str, float | None]] = {}
+    by_trial: dict[str, dict[str, float | None]] = {}
     floors = rows["floor"] if "floor" in rows else [None] * len(rows)
     for trial_id, value, floor in zip(rows["trial_id"], rows["value"], floors, strict=True):
-        before = found.get(trial_id, {}).get("value")
-        found[trial_id] = {"value": _number(value), "floor": _number(floor), "before": before}
-    return found
+        before = by_trial.get(trial_id, {}).get("value")
+        by_trial[trial_id] = {"value": _number(value), "floor": _number(floor), "before": before}
+    return by_trial
 
 
 def _number(value: Any) -> float | None:
