@@ -39,7 +39,7 @@ if args.images:
     (args.out / "samples").mkdir()
     for number in range(args.images):
         drawn = [(number * 7919 + place * 104729) % 200 for place in range(256)]
-        grey = [min(255, max(0, int(grey + 255 * args.harm + 200 * chance))) for grey in drawn]
+        grey = [min(255, max(0, int(grey + 255 * args.harm + 40 * chance))) for grey in drawn]
         image = Image.new("L", (16, 16))
         image.putdata(grey)
         image.save(args.out / "samples" / f"{number:03d}.png")

@@ -71,19 +71,19 @@ def measure_images(
             known = _some(known, [known.names.index(name) for name in own.names])
         chosen = _drawn(known, plan.images)
         known = _some(known, chosen)
-        wanted = len(chosen) if plan.generated is None else plan.generated
-        if plan.generated is not None and len(own.names) < wanted:
-            raise NoImages(f"{pattern}: {len(own.names)} images; measure.generated is {wanted}")
-        own = _some(own, chosen if paired else _drawn(own, wanted))
+        count = len(chosen) if plan.generated is None else plan.generated
+        if plan.generated is not None and len(own.names) < count:
+            raise NoImages(f"{pattern}: {len(own.names)} images; measure.generated is {count}")
+        own = _some(own, chosen if paired else _drawn(own, count))
         tensors = _tensors(known, own)
         evaluation = Evaluation(
             real=tensors[0], fake=tensors[1], paired=paired, real_id=content_id(tensors[0]), seed=0, cache=cache
         )
-        found = measure(metrics, evaluation)
+        measurements = measure(metrics, evaluation)
     except (DataError, ValueError) as error:
         raise NoImages(str(error)) from None
     items = hashlib.sha256(f"{evaluation.real_id} {known.names if paired else ''} {len(own.names)}".encode())
-    return MeasuredImages(found, tensors[1], tensors[0], paired, evaluation.real_id, items.hexdigest()[:32])
+    return MeasuredImages(measurements, tensors[1], tensors[0], paired, evaluation.real_id, items.hexdigest()[:32])
 
 
 def files_of(pattern: str) -> tuple[Path, list[Path]]:
@@ -93,8 +93,8 @@ def files_of(pattern: str) -> tuple[Path, list[Path]]:
     folder, rest = Path(*parts[:fixed]), "/".join(parts[fixed:])
     if not rest:
         folder, rest = (folder, "**/*") if folder.is_dir() else (folder.parent, folder.name)
-    found = [path for path in folder.glob(rest) if path.suffix.lower() in SUFFIXES and path.is_file()]
-    return folder, [path.relative_to(folder) for path in found]
+    images = [path for path in folder.glob(rest) if path.suffix.lower() in SUFFIXES and path.is_file()]
+    return folder, [path.relative_to(folder) for path in images]
 
 
 def _drawn(images: ReadImages, most: int) -> list[int]:

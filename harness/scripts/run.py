@@ -35,7 +35,7 @@ CRASHES = (signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.S
 NO_MEMORY = re.compile(r"OutOfMemoryError|CUDA out of memory|can't allocate memory|MemoryError\b|bad_alloc")
 TAIL = 20_000
 """Bytes of what a command printed in which the reason of its end is looked for."""
-PARTS = ("metrics", "scripts", "trial/command_task.py", "image_files.py", "randomness.py")
+PARTS = ("metrics", "named_draws", "scripts", "trial/command_task.py", "image_files.py", "randomness.py")
 """The parts of this package that the rows of commands are computed by."""
 
 

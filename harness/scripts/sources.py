@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import dataclasses
 import hashlib
 import json
@@ -23,6 +22,7 @@ from harness.results.schema import ArmPlan, is_trained
 from harness.scripts.environment import STATED
 from harness.scripts.repository import Repository, is_work_tree
 from harness.scripts.shared_draws import TRACED, trace_of
+from harness.scripts.source_files import python_digest, same_syntax
 from harness.study.command import NO_PATCH, WORKING_TREE, CommandSettings, filled
 from harness.study.design import Arm, Trial, trains_no_op
 from harness.study.study import BASELINE, Study
@@ -92,7 +92,7 @@ class Sources:
         if self.repository is None:
             if command.revision not in (None, WORKING_TREE) or command.patch != NO_PATCH:
                 raise HarnessError(f"trial.directory: {self.directory}: revisions and patches need a git repository")
-            digest = f"files {_python_digest(self.directory)}"
+            digest = f"files {python_digest(self.directory)}"
             self._keep(WORKING_TREE, digest, f"the Python files of {self.directory} changed")
             return ArmSource(arm, None, digest, None, digest)
         commit = self._commit(self.repository, command.revision or WORKING_TREE)
@@ -203,20 +203,10 @@ class Sources:
         if self.repository is None or source.commit is None or baseline.commit is None:
             return None
         changed = self.repository.changed(baseline.commit, source.commit)
-        if changed and all(self._same_syntax(file, baseline.commit, source.commit) for file in changed):
+        texts = {f: [self.repository.content(c, f) for c in (baseline.commit, source.commit)] for f in changed}
+        if changed and all(same_syntax(file, *pair) for file, pair in texts.items()):
             return f"runs what the baseline runs: only comments and layout differ, in {', '.join(changed)}"
         return None
-
-    def _same_syntax(self, file: str, old: str, new: str) -> bool:
-        assert self.repository is not None
-        texts = [self.repository.content(commit, file) for commit in (old, new)]
-        if not file.endswith(".py") or None in texts:
-            return False
-        try:
-            first, second = (ast.dump(ast.parse(text or "")) for text in texts)
-        except (SyntaxError, ValueError):
-            return False
-        return first == second
 
     def document(self) -> dict[str, Any]:
         """Return the plan as JSON's own types: of each arm what is known, and what is run in block 0."""
@@ -340,11 +330,3 @@ def _called(source: ArmSource) -> tuple[Any, ...]:
     command = source.command
     words = {name: str(word) for name, word in command.words.items()}
     return command.arguments(words), tuple(sorted(command.environment.items())), command.links, command.matched
-
-
-def _python_digest(folder: Path) -> str:
-    digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*.py")):
-        digest.update(path.relative_to(folder).as_posix().encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:12]

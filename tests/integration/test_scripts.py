@@ -25,9 +25,10 @@ from harness.executors.local import Local
 from harness.executors.slurm import Slurm
 from harness.results.schema import comparable
 from harness.results.store import Store
+from harness.statistics import Verdict
 from harness.study.design import slug
 from harness.study.reading import read_study
-from harness.verdicts.judge import judge
+from harness.verdicts.judge import StudyVerdicts, judge
 
 
 @pytest.fixture(scope="module")
@@ -164,14 +165,14 @@ def test_images_are_measured_and_shown(tmp_path: Path, repository: Path) -> None
         command="--images 24",
         trial={"generated": "{out}/samples/*.png"},
         real=str(real),
-        axes={"flags": ["", "--harm 0.1", "--images 0"]},
+        axes={"flags": ["", "--harm 0.5", "--images 0"]},
         design={"blocks": 1},
-        measure={"primary": "l1", "also": ["ssim", "logged(val/l1)"], "margin": "10%"},
+        measure={"primary": "l1", "also": ["ssim", "logged(val/l1)"], "margin": 0.01},
     )
     store, _ = driven(tmp_path, file)
     rows = by_arm(store)
-    assert rows["flags=--harm 0.1"]["l1"] > 2 * rows["baseline"]["l1"] > 0  # type: ignore[operator]
-    assert rows["baseline"]["heldout_hash"] == rows["flags=--harm 0.1"]["heldout_hash"]
+    assert rows["flags=--harm 0.5"]["l1"] > 0.2 + rows["baseline"]["l1"]  # type: ignore[operator]
+    assert rows["baseline"]["heldout_hash"] == rows["flags=--harm 0.5"]["heldout_hash"]
     assert rows["flags=--images 0"]["status"] == "failed"
     assert "no images" in str(rows["flags=--images 0"]["error"])
     assert {path.name for path in store.samples.glob("*.png")} >= {"b000-baseline.png", "target.png"}
@@ -486,3 +487,38 @@ def test_an_interrupted_study_ends_its_command_and_goes_on(tmp_path: Path) -> No
     done = subprocess.run(words, env=environment(), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert len(Store(tmp_path / "results/own").done()) == 2
+
+
+def trained(folder: Path, repository: Path, *, matched: bool, blocks: int) -> StudyVerdicts:
+    """Run some blocks of the training repository: an unused layer, and a patch that hurts."""
+    file = study(
+        folder,
+        repository,
+        study=f"matched-{matched}",
+        trial={
+            "command": "python train.py --data {directory}/data --experiment_dir {out} --random_seed {seed}",
+            "generated": "{out}/samples/*.png",
+            "matched": matched,
+        },
+        real=str(repository / "data/val/targets"),
+        axes={"revision": ["main", "unused-layer"], "patch": ["none", str(folder / "no-eval.diff")]},
+        design={"blocks": blocks},
+        measure={"primary": "l1", "margin": "3%"},
+    )
+    return Driver(read_study(file), folder / "results", executor=Local(2), watch=lambda _: None).run()
+
+
+@pytest.mark.slow
+def test_an_unused_layer_changes_nothing_with_named_draws_and_everything_with_seeds(tmp_path: Path) -> None:
+    """And dropout that is left on where the generator is measured hurts, on a script that knows nothing of draws."""
+    repository = training(tmp_path / "repository")
+    named = trained(tmp_path, repository, matched=True, blocks=5)
+    patch, unused = named.contrasts
+    assert patch.verdict is Verdict.HURTS
+    assert unused.verdict is Verdict.NO_OP
+    assert "equal to the last bit" in unused.sentence
+    naive = trained(tmp_path, repository, matched=False, blocks=2)
+    unused = naive.contrasts[1]
+    assert unused.verdict is not Verdict.NO_OP
+    values = naive.tables.trials.pivot_table(index="block", columns="arm", values="l1")
+    assert (values["revision=unused-layer"] != values["baseline"]).all()
