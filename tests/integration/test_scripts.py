@@ -390,7 +390,7 @@ def test_draws_that_arms_have_in_common_are_the_same_and_said_so(tmp_path: Path,
     assert "what it changes (README.md) is no file that the program imported" in said
     assert "no file" not in of_code
     plain = study(tmp_path, repository, study="plain", trial={"matched": False}, design={"blocks": 1})
-    assert not driven(tmp_path, plain)[0].shared_draws()
+    assert not driven(tmp_path, plain)[0].tables().shared_draws
     with pytest.raises(HarnessError, match="every block would be the same"):
         read_study(
             study(tmp_path, repository, trial={"matched": False, "command": "python train.py --out {out} {flags}"})
