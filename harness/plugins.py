@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
+import sysconfig
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -84,9 +85,11 @@ def place_of(error: BaseException | None) -> str:
 
 
 def _is_library(file: str) -> bool:
-    """Return whether a file is this harness's or an installed package's, or no file at all."""
+    """Return whether a file is this harness's, Python's or an installed package's, or no file at all."""
     path = Path(file)
-    return Path(__file__).parent in path.parents or "site-packages" in path.parts or file.startswith("<")
+    if file.startswith("<") or {"site-packages", "dist-packages"} & {*path.parts}:
+        return True
+    return bool({Path(__file__).parent, Path(sysconfig.get_path("stdlib"))} & {*path.parents})
 
 
 def _check_arguments(called: str, function: Callable[..., object], arguments: Mapping[str, object]) -> None:
