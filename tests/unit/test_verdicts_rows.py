@@ -15,6 +15,7 @@ from pretended import fill, study
 from harness.errors import StoreError
 from harness.provenance import OWN
 from harness.results.store import Store
+from harness.statistics import Verdict
 from harness.study.design import arms
 from harness.verdicts.belonging import FEATURES, SAME, mixed_blocks, unlike_pairs
 from harness.verdicts.judge import StudyVerdicts, judge_stored
@@ -56,6 +57,24 @@ def test_shards_run_with_other_settings_and_copied_together_are_named_and_not_ju
     assert any("12 trials not judged, computed under other settings" in note for note in verdicts.notes)
     assert {contrast.n for contrast in verdicts.contrasts} == {4}
     assert Store(mine).set_aside_damaged() == []
+
+
+@pytest.mark.parametrize(
+    ("arm", "gated"),
+    [
+        ("spectral_norm=convs", {"spectral_norm=convs"}),
+        ("baseline", {"spectral_norm=convs", "spectral_norm=convs+heads"}),
+    ],
+)
+def test_an_arm_whose_trials_ran_at_two_commits_is_not_judged(folder: Path, arm: str, gated: set[str]) -> None:
+    for file in sorted(path.stem for path in (folder / "trials").glob("*.parquet")):
+        mixed = pq.read_table(folder / "trials" / f"{file}.parquet").column("arm").to_pylist() == [arm]
+        change(folder, "trials", file, commit="b" * 40 if mixed and file.startswith("b003") else "a" * 40)
+    contrasts = judged(folder).contrasts
+    assert {contrast.arm for contrast in contrasts if contrast.verdict is Verdict.INVALID} == gated
+    for contrast in contrasts:
+        if contrast.arm in gated:
+            assert f"trials of '{arm}' ran different code (aaaaaaaaaaaa and bbbbbbbbbbbb)" in contrast.sentence
 
 
 def test_rows_of_the_study_alone_are_all_judged(folder: Path) -> None:
