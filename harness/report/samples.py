@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from harness.image_files import ImageError, read_image
 from harness.report.table import short
 from harness.verdicts.judge import StudyVerdicts
 
@@ -82,6 +81,8 @@ def samples(findings: StudyVerdicts) -> Samples | None:
 
 
 def _strip(label: str, about: str, path: Path | None) -> Strip:
+    from harness.image_files import ImageError, read_image  # its PIL takes time that printing verdicts does not need
+
     if path is None:
         return Strip(label, about or "no picture", None, 0)
     try:

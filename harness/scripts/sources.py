@@ -15,7 +15,6 @@ from typing import Any
 
 from harness.atomic_write import atomic_write
 from harness.errors import DataError, HarnessError, did_you_mean
-from harness.image_files import SUFFIXES
 from harness.named_draws.command import Matching, matched_environment
 from harness.randomness import seed_for
 from harness.results.schema import ArmPlan, is_trained
@@ -142,6 +141,8 @@ class Sources:
             return
         if not located(real).is_dir():
             raise DataError(f"real: {real}: no such folder")
+        from harness.image_files import SUFFIXES  # its PIL takes time that a finished study does not have
+
         if not any(path.suffix.lower() in SUFFIXES for path in located(real).rglob("*")):
             raise DataError(f"real: {real}: holds no images; allowed: {', '.join(sorted(SUFFIXES))}")
 

@@ -211,7 +211,8 @@ def test_the_environment_alone_matches_too(script: Path) -> None:
 
 def test_the_users_own_sitecustomize_still_runs(script: Path, tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text("print('mine')")
-    environment = {**os.environ, "PYTHONPATH": f"{os.environ['PYTHONPATH']}{os.pathsep}{tmp_path}"}
+    before = os.environ.get("PYTHONPATH", "")
+    environment = {**os.environ, "PYTHONPATH": f"{before}{os.pathsep}{tmp_path}".lstrip(os.pathsep)}
     variables = matched_environment(Matching(block="3"), environment)
     run = subprocess.run(
         [sys.executable, script], capture_output=True, text=True, check=True, env={**environment, **variables}
