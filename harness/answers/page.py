@@ -67,16 +67,21 @@ def _post(key: str, post: Post, answers: Sequence[Answer], studies: Mapping[str,
         yield f"**{escaped(headline(studies[post.study].findings))}**"
         yield f"![{escaped(f'Changes and intervals of {post.study}')}](<{figure}>)"
     rows = [
-        f"| {answer.statement.id} | {escaped(answer.statement.says)} | {escaped(answer.outcome)} | {_cell(answer)} |"
+        f"| {answer.statement.id} | {_prose(answer.statement.says)} | {escaped(answer.outcome)} | {_cell(answer)} |"
         for answer in answers
     ]
     yield "\n".join(["| id | the post says | answer | evidence |", "| --- | --- | --- | --- |", *rows])
 
 
 def _cell(answer: Answer) -> str:
-    known = [escaped(answer.statement.known)] if answer.statement.known else []
+    known = [_prose(answer.statement.known)] if answer.statement.known else []
     reason = [f"Not here: {escaped(answer.statement.not_here)}"] if answer.statement.not_here else []
     return "<br>".join([*known, *map(_line, answer.evidence), *reason]) or "none yet"
+
+
+def _prose(text: str) -> str:
+    """Return a statement as it was written, Markdown's code marks included; only a bar would end its cell."""
+    return " ".join(text.split()).replace("|", r"\|")
 
 
 def _line(evidence: Evidence) -> str:
