@@ -91,6 +91,7 @@ def test_looks_begin_where_equivalent_can_be_said_and_end_beyond_the_blocks_that
     assert looks_for(blocks) == looks
 
 
+@pytest.mark.slow
 def test_the_command_trains_the_pilot_once_and_proposes_a_study_that_can_be_read(tmp_path: Path) -> None:
     asked = factory.asked(
         controls={"positive": CONTROL},

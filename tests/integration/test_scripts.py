@@ -318,6 +318,7 @@ def test_a_command_that_says_nothing_is_given_up(tmp_path: Path, repository: Pat
     assert not processes("time.sleep(60 if")
 
 
+@pytest.mark.slow
 def test_a_folder_without_git_is_run_in_place_and_data_that_git_ignores_is_linked(tmp_path: Path) -> None:
     plain = tmp_path / "plain"
     plain.mkdir()
@@ -357,6 +358,7 @@ def test_jobs_processes_and_this_process_give_the_same_rows(tmp_path: Path, repo
     assert json.dumps(rows[0], default=str) == json.dumps(rows[1], default=str) == json.dumps(rows[2], default=str)
 
 
+@pytest.mark.slow
 def test_rows_of_commands_are_loaded_compared_and_mirrored_as_any_others(tmp_path: Path, repository: Path) -> None:
     store, _ = driven(tmp_path, study(tmp_path, repository))
     tables = harness.load(store.folder)
@@ -442,6 +444,7 @@ def test_the_study_on_the_page_runs_from_its_file_to_a_report_with_samples(tmp_p
     assert rows["heldout_hash"].nunique() == 1
 
 
+@pytest.mark.slow
 def test_a_command_that_takes_too_long_is_ended_with_all_that_it_started(tmp_path: Path, repository: Path) -> None:
     child = "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(61)'])"
     sleeps = f"import subprocess, sys, time; {child}; time.sleep(61)"

@@ -305,6 +305,7 @@ def shown(mirror: Mirror) -> int:
         return 0
 
 
+@pytest.mark.slow
 def test_the_mirror_is_kept_in_step_while_a_driver_writes_and_somebody_watches(tmp_path: Path) -> None:
     store = fill(tmp_path, ASKED, blocks=1)
     mirror, said = Mirror(ASKED, store), list[str]()
@@ -318,6 +319,7 @@ def test_the_mirror_is_kept_in_step_while_a_driver_writes_and_somebody_watches(t
 
 
 @pytest.mark.parametrize("harm", ["study deleted", "journal damaged", "journal deleted", "artifacts removed"])
+@pytest.mark.slow
 def test_a_mirror_that_is_harmed_while_somebody_watches_is_made_anew(store: Store, harm: str) -> None:
     mirror = Mirror(ASKED, store)
     with served(store) as connection, quiet():

@@ -215,6 +215,7 @@ def needed(findings: StudyVerdicts) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return findings.open_arms, findings.open_controls
 
 
+@pytest.mark.slow
 def test_a_control_goes_on_only_until_it_is_told_and_the_study_waits_for_it_only_where_a_verdict_does(
     tmp_path: Path,
 ) -> None:
