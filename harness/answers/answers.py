@@ -84,8 +84,9 @@ class Answer:
 
     @property
     def settled(self) -> bool:
-        """Whether shapes, text, or at least one verdict answers it."""
-        return bool(self.statement.answer) or any(e.outcome in ("supported", "contradicted") for e in self.evidence)
+        """Whether shapes or text answer it, or verdicts on each of its parts that a study asks."""
+        asked = [e.outcome in ("supported", "contradicted") for e in self.evidence if e.kind == "study"]
+        return bool(self.statement.answer) or (bool(asked) and all(asked))
 
 
 def stored_studies(results: Path) -> dict[str, StoredStudy]:

@@ -33,7 +33,7 @@ from harness.preflight.own_networks import breach, too_large_to_try
 from harness.preflight.settings_read import changed_settings, own_parts, trained_by_own_code
 from harness.preflight.small_networks import Networks, Shape, shrinking, shrunk
 from harness.preflight.stage import Announce, stage
-from harness.preflight.stage_findings import arms_found, data_found, pace_found, proofs_found
+from harness.preflight.stage_findings import arms_found, busy_found, data_found, pace_found, proofs_found
 from harness.results.schema import ArmPlan
 from harness.study.design import Arm, own_code
 from harness.study.study import Study
@@ -97,7 +97,7 @@ def preflight(
     """
     for door in own_code(study, arms):
         plugins.load(door)
-    others = busy_cores() if measure_speed else None
+    busy_before = busy_cores() if measure_speed else None
     busy = BusyProcesses(workers) if measure_speed and not alone else None
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -125,7 +125,8 @@ def preflight(
                     say(f"{len(study.measure.metrics)} metrics; {damages} known damages to held-out images measured")
                 with stage("pace", announce) as say:
                     seconds = estimate(study, every, workers, busy, device)
-                    say(pace_found(every, others))
+                    say(pace_found(every))
+                    say(others := busy_found(busy_before), warning=bool(others))
     finally:
         if busy is not None:
             busy.leave()

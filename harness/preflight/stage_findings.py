@@ -42,13 +42,17 @@ def proofs_found(every: Sequence[ArmFindings]) -> str:
     return "; ".join(said) or "every arm computes something else than the baseline"
 
 
-def pace_found(every: Sequence[ArmFindings], others: float | None) -> str:
-    """Return how long a step takes, and what else is at work on this machine."""
+def pace_found(every: Sequence[ArmFindings]) -> str:
+    """Return how long a step takes."""
     paces = [x.pace.seconds for x in every if x.pace is not None]
     if not paces:
         return "nothing to time"
     low, high = min(paces), max(paces)
-    text = f"{low:.3g} s a step" if high < 1.05 * low else f"{low:.3g} to {high:.3g} s a step"
-    if others is not None and others >= BUSY:
-        text += f"; other programs keep {others:.1f} of {os.cpu_count()} cores busy: times are rough"
-    return text
+    return f"{low:.3g} s a step" if high < 1.05 * low else f"{low:.3g} to {high:.3g} s a step"
+
+
+def busy_found(others: float | None) -> str:
+    """Return what else is at work on this machine; empty where next to nothing is, or it is not known."""
+    if others is None or others < BUSY:
+        return ""
+    return f"other programs keep {others:.1f} of {os.cpu_count()} cores busy: times are rough"

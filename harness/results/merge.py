@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import StoreError
 from harness.results.frozen import Amendment, FrozenStudy
 from harness.results.published import Bundle, rows_of
-from harness.results.schema import comparable
+from harness.results.schema import DOCUMENTS, TABLES, comparable
 from harness.results.store import Store
 from harness.results.tables import Tables
 from harness.study.changes import changes
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 SAME = ("code_version", "packages", "precision", "data_hash", "heldout_hash", "feature_id")
 """Columns of `trials` that must say the same of an arm's rows in all shards, as far as they say anything."""
-ROW_LAST = ("signals", "measurements", "trials")
-"""The tables in the order in which a trial's rows are written: with its own row it is done."""
 BESIDE = ("printed", "errors")
 """Folders of texts that a trial may leave."""
 
@@ -164,7 +162,7 @@ def _records(table: pd.DataFrame, trial_id: str) -> list[dict[str, Any]]:
 def _copied(parts: Sequence[Store], tables: Sequence[Tables], into: Store, frozen: FrozenStudy) -> Merged:
     """Copy what is not there, each trial's own row last."""
     into.write_file("study.json", json.dumps(frozen.document(), indent=1, ensure_ascii=False).encode())
-    for name in ("environment.json", "plan.json", "references.json"):
+    for name in DOCUMENTS:
         source = next((part.folder / name for part in parts if (part.folder / name).is_file()), None)
         if source is not None and not (into.folder / name).exists():
             into.write_file(name, source.read_bytes())
@@ -172,7 +170,7 @@ def _copied(parts: Sequence[Store], tables: Sequence[Tables], into: Store, froze
     for part, own in zip(parts, tables, strict=False):
         ids = list(map(str, own.trials["trial_id"]))
         new = [trial_id for trial_id in ids if trial_id not in done]
-        published = {table: Bundle(part.folder, table).rows() for table in ROW_LAST}
+        published = {table: Bundle(part.folder, table).rows() for table in TABLES}
         for trial_id in new:
             for name in _beside(part.folder, trial_id):
                 if trial_id in name or not (into.folder / name).exists():  # sources and targets are all trials'

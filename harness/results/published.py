@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING
 from harness.atomic_write import atomic_write
 from harness.errors import StoreError
 from harness.results.arrow_schema import conforming
+from harness.results.schema import DOCUMENTS, TABLES
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from harness.results.store import Store
 
-TABLES = ("trials", "measurements", "signals")
-BESIDE = ("study.json", "plan.json", "references.json", "environment.json")
 
 
 class Bundle:
@@ -101,7 +100,7 @@ def publish(store: Store, into: Path) -> Path:
                 raise StoreError(f"{store.folder}: no trial has its rows yet; `run` computes them")
             order = [(column, "ascending") for column in ("trial_id", "step", "metric") if column in table.column_names]
             _write(folder / f"{name}.parquet", _as_parquet(table.sort_by(order)))
-        for name in BESIDE:
+        for name in ("study.json", *DOCUMENTS):
             if (store.folder / name).is_file():
                 _write(folder / name, (store.folder / name).read_bytes())
         shutil.rmtree(folder / "samples", ignore_errors=True)

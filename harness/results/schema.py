@@ -10,6 +10,11 @@ from harness.metrics.value import Value
 from harness.study.design import Arm, trains_no_op
 from harness.study.study import Study
 
+TABLES = ("signals", "measurements", "trials")
+"""The tables in the order in which a trial's rows are written: with its own row it is done."""
+DOCUMENTS = ("plan.json", "references.json", "environment.json", "sources.json", "shared_draws.json")
+"""What stands beside a study's rows and its `study.json`, and goes with them wherever they are copied."""
+
 Type = Literal["string", "int64", "double", "bool", "timestamp"]
 Row = dict[str, Any]
 TYPES: Mapping[str, Type] = {"float | None": "double", "int | None": "int64", "str | None": "string"}

@@ -22,7 +22,17 @@ from harness.results.frozen import Amendment, FrozenStudy
 from harness.results.parquet_cache import Folder
 from harness.results.published import Bundle
 from harness.results.remote import Remote, is_uri, working_copy
-from harness.results.schema import MEASUREMENT_COLUMNS, ArmPlan, Column, References, Row, TrialRows, trial_columns
+from harness.results.schema import (
+    DOCUMENTS,
+    MEASUREMENT_COLUMNS,
+    TABLES,
+    ArmPlan,
+    Column,
+    References,
+    Row,
+    TrialRows,
+    trial_columns,
+)
 from harness.results.tables import Tables
 
 if TYPE_CHECKING:
@@ -31,7 +41,6 @@ if TYPE_CHECKING:
 
     from harness.study.study import Study
 
-TABLES = ("trials", "measurements", "signals")
 WITHOUT_IT = "restore it, or delete it and `run` the study again: rows that do not belong to it will be named"
 
 
@@ -187,7 +196,7 @@ class Store:
     def digest(self) -> str:
         """Return a digest that changes with the rows, the study, the plan, and the code that shows them."""
         digest = hashlib.sha256(sources_digest().encode())
-        for name in ("study.json", "plan.json", "references.json", "shared_draws.json"):
+        for name in ("study.json", *DOCUMENTS):
             path = self.folder / name
             digest.update(path.read_bytes() if path.is_file() else b"")
         digest.update(json.dumps({**self._files("trials").stamps(), **Bundle(self.folder, "trials").stamp()}).encode())
@@ -272,10 +281,16 @@ class Store:
         """Delete all rows of some trials, so that they are computed again.
 
         Raises:
-            StoreError: The folder cannot be written.
+            StoreError: The folder cannot be written, or rows were published and are in one file with all others.
         """
+        trial_ids = list(trial_ids)
+        if set(trial_ids) & Bundle(self.folder, "trials").trial_ids():
+            raise StoreError(
+                f"{self.folder}: is published, and nothing is taken out of it; `python -m harness merge {self.folder} "
+                "--into ANOTHER` makes a folder to go on with"
+            )
         for trial_id in trial_ids:
-            for table in TABLES:  # the trial's own row first: from then on it is not done
+            for table in reversed(TABLES):  # the trial's own row first: from then on it is not done
                 name = f"{table}/{trial_id}.parquet"
                 try:
                     (self.folder / name).unlink(missing_ok=True)

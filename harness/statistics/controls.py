@@ -190,7 +190,12 @@ def _positive_sentence(c: Contrast, outcome: Outcome, expect: Expectation, metri
         return f"{name}: too few blocks to tell yet: {size}."
     quality = "better" if c.verdict is Verdict.HELPS else "worse"
     if outcome == "told apart":
-        return f"{name}: told apart, {quality}{'' if expect == 'differs' else ' as expected'}: {size}."
+        margin = c.equivalence.margin
+        small = margin is not None and abs(c.estimate) < margin
+        warning = (
+            "; that is less than the margin, so as large a difference counts as none that matters" if small else ""
+        )
+        return f"{name}: told apart, {quality}{'' if expect == 'differs' else ' as expected'}: {size}{warning}."
     if outcome == "the other way":
         return f"{name}: told apart, but the other way: expected to be {expect}, it is {quality}: {size}."
     why = ""

@@ -107,8 +107,8 @@ class View:
             return
         if self.live is not None:
             self.live.update(Text())
-        busy = "cores busy" in stage.found
-        self._say(f"{stage.name}: {stage.found} ({rough_duration(stage.seconds)})", "yellow" if busy else "dim")
+        style = "yellow" if stage.warning else "dim"
+        self._say(f"{stage.name}: {stage.found} ({rough_duration(stage.seconds)})", style)
 
     def _introduce(self, planned: Planned) -> None:
         self.planned = planned
@@ -215,10 +215,7 @@ class View:
 
     def _say(self, text: str, style: str = "") -> None:
         """Print a line; where nothing but trouble is to be seen, only what is yellow."""
-        if self.log is not None:
-            now = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
-            self.log.write(f"{now} {text}\n")
-            self.log.flush()
+        self._write(text)
         if self.detail != "quiet" or style == "yellow":
             self.console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
@@ -226,8 +223,15 @@ class View:
         """Print a line that a live table makes needless."""
         if self.live is None or self.detail == "verbose":
             self._say(text)
-        elif self.log is not None:
-            self.log.write(f"{datetime.datetime.now().astimezone().isoformat(timespec='seconds')} {text}\n")
+        else:
+            self._write(text)
+
+    def _write(self, text: str) -> None:
+        """Write a line into the log, where there is one."""
+        if self.log is not None:
+            now = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
+            self.log.write(f"{now} {text}\n")
+            self.log.flush()
 
 
 def blocks_at_work(blocks: list[int], running: set[int], most: int = SHOWN) -> list[int]:

@@ -16,7 +16,8 @@ import tiny
 from harness.errors import StoreError
 from harness.report.write import document
 from harness.results.merge import merge
-from harness.results.published import TABLES, publish
+from harness.results.published import publish
+from harness.results.schema import DOCUMENTS, TABLES
 from harness.results.store import Store
 from harness.verdicts.judge import judge_stored
 
@@ -79,6 +80,24 @@ def test_a_byte_that_changed_in_a_published_file_is_named_or_changes_no_row(publ
     assert set(outcomes) == {"named", "equal"}
     # The rest are bytes that nobody reads: statistics of columns, and the frames of pages.
     assert outcomes["named"] > 40
+
+
+def test_all_that_stands_beside_the_rows_goes_with_them(tmp_path: Path) -> None:
+    working = tmp_path / "working" / "tiny"
+    shutil.copytree(WORKING, working)
+    for name in DOCUMENTS:
+        if not (working / name).exists():
+            (working / name).write_text("{}")
+    published = publish(Store(working), tmp_path / "published")
+    merged = tmp_path / "merged"
+    merge([Store(published)], Store(merged))
+    for name in DOCUMENTS:
+        assert (published / name).read_bytes() == (merged / name).read_bytes() == (working / name).read_bytes()
+
+
+def test_no_row_is_taken_out_of_what_was_published(published: Path) -> None:
+    with pytest.raises(StoreError, match="is published, and nothing is taken out of it"):
+        Store(published).remove_rows(sorted(Store(published).done())[:1])
 
 
 def test_nothing_is_published_over_itself_or_without_rows(tmp_path: Path) -> None:

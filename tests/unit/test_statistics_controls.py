@@ -133,6 +133,14 @@ def test_a_positive_control_says_how_much_with_interval_unit_and_count() -> None
     assert found.sentence.endswith("higher, 6 pairs).")
 
 
+def test_a_control_that_differs_by_less_than_the_margin_says_how_little_equivalence_means_then() -> None:
+    noisy = differences(1.0, 2.6, 0.4, 1.9, 2.3, 1.4)
+    found = positive(noisy, margin=2.0)
+    assert found.outcome == "told apart"
+    assert found.sentence.endswith("less than the margin, so as large a difference counts as none that matters.")
+    assert "less than the margin" not in positive(WORSE).sentence
+
+
 def test_a_positive_control_is_found_by_chance_as_often_as_its_level_says() -> None:
     rng = np.random.default_rng(3)
     found = [

@@ -96,16 +96,16 @@ def shown(*events: Any, terminal: bool = False, **options: Any) -> str:
     return text.getvalue()
 
 
-STAGES = (Stage("data"), Stage("data", "12 items", 3.0), Stage("pace", "other programs keep 2.0 of 2 cores busy", 1.0))
+STAGES = (Stage("data"), Stage("data", "12 items", 3.0), Stage("pace", "2.0 of 2 cores busy", 1.0, warning=True))
 
 
 def test_stages_are_named_with_what_each_found() -> None:
-    assert shown(*STAGES) == "data: 12 items (3 s)\npace: other programs keep 2.0 of 2 cores busy (1 s)\n"
+    assert shown(*STAGES) == "data: 12 items (3 s)\npace: 2.0 of 2 cores busy (1 s)\n"
 
 
 def test_quietly_only_what_needs_attention_is_printed_and_a_log_has_every_line() -> None:
     log = io.StringIO()
-    assert shown(*STAGES, detail="quiet", log=log) == "pace: other programs keep 2.0 of 2 cores busy (1 s)\n"
+    assert shown(*STAGES, detail="quiet", log=log) == "pace: 2.0 of 2 cores busy (1 s)\n"
     first, second = log.getvalue().splitlines()
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:]+[+-]\d\d:\d\d data: 12 items \(3 s\)", first)
     assert "pace" in second
