@@ -10,11 +10,14 @@ import typer
 
 from harness.cli.options import Json, Results
 from harness.cli.output import console_of, print_json
-from harness.errors import HarnessError, StoreError
+from harness.errors import HarnessError, StoreError, shortened
 
 if TYPE_CHECKING:
     from harness.report.write import Format
     from harness.results.store import Store
+
+LONGEST = 100
+"""Characters of a value in the lines of `diff`."""
 
 
 def overview(stores: Sequence[Store], out: Path | None, form: Format | None, *, as_json: bool) -> None:
@@ -77,6 +80,7 @@ def diff(
 
 
 def _shown(value: object) -> str:
+    """Return a setting's value for people; a long one is cut, and whole in the JSON."""
     import json
 
-    return json.dumps(value, ensure_ascii=False)
+    return shortened(json.dumps(value, ensure_ascii=False), LONGEST)
