@@ -65,6 +65,16 @@ SIGNALS: Mapping[str, Quantity] = MappingProxyType(
         "gradient_norm_g": Quantity("Euclidean norm of the generator's gradient", "norm", "neither", "log", 0.0),
         "gradient_norm_d": Quantity("Euclidean norm of the discriminator's gradient", "norm", "neither", "log", 0.0),
         "saturation": _share("share of generated pixels beyond 0.98 in absolute value"),
+        "augment_probability": _share(
+            "of each change of an image by adaptive augmentation, ADA's p", unit="probability"
+        ),
+        "real_sign": Quantity(
+            "mean sign of the logits of real training images before that was last adjusted, ADA's r_t",
+            "mean sign",
+            "neither",
+            low=-1.0,
+            high=1.0,
+        ),
         "learning_rate": Quantity("of the generator", "rate", "neither", "log", 0.0),
         "diversity": Quantity(
             "mean difference of pairs of samples over that of held-out images", "ratio", "higher", low=0.0

@@ -45,7 +45,14 @@ REARRANGED = ("generator.innermost.", "training.loss.real_and_fake", "training.c
 """Settings that may ask for the same sums in another order or by other means: equal in exact arithmetic."""
 SCHEDULED = ("training.optimizer.", "training.schedule.", "discriminator.blur.")
 """Settings whose whole effect is what `set_schedules` leaves in optimisers and blurs at each step."""
-READ_FROM_THE_START = ("generator.", "discriminator.", "training.loss.", "training.instance_noise.", *SCHEDULED)
+READ_FROM_THE_START = (
+    "generator.",
+    "discriminator.",
+    "training.loss.",
+    "training.instance_noise.",
+    "training.adaptive_augment.",
+    *SCHEDULED,
+)
 """Settings that are read when networks are built, or in the same way at every step, or at none."""
 ROUNDING, ROUNDING_AFTER_STEPS = 1e-3, 0.05
 """Largest differences, over the largest magnitude of a tensor, that float32 makes of equal functions and trainings."""

@@ -383,6 +383,27 @@ class InstanceNoiseSettings(Settings):
     """Share of the training over which it shrinks to nothing; 0 keeps it throughout."""
 
 
+Changes = Literal["none", "color", "translation", "cutout", "all"]
+
+
+class AdaptiveAugmentSettings(Settings):
+    """Augmentation before the discriminator, as probable as keeps it from memorising (Karras 2020, arXiv:2006.06676).
+
+    Of each image each change is made with a probability that begins at 0 and follows the discriminator.
+    """
+
+    policy: Changes = "none"
+    """Which of the changes of `diff_augment`; `none` leaves it out."""
+    target: Annotated[float, Strict(), Field(ge=-1.0, le=1.0)] = 0.6
+    """Mean sign of the logits of real images, from -1 to 1, beyond which the probability grows; 0.6 is ADA's, and at 1
+    nothing is ever changed."""
+    every: Count = 4
+    """Steps between two adjustments."""
+    images: Count = 500_000
+    """Real images that the discriminator sees while the probability goes from 0 to 1; ADA's is 500,000, which a short
+    training never reaches."""
+
+
 class TrainingSettings(Settings):
     """The loop."""
 
@@ -406,9 +427,11 @@ class TrainingSettings(Settings):
     """How the learning rate falls."""
     instance_noise: InstanceNoiseSettings = InstanceNoiseSettings()
     """Noise on real and generated images before the discriminator."""
-    diff_augment: Literal["none", "color", "translation", "cutout", "all"] = "none"
+    diff_augment: Changes = "none"
     """Augmentation of real and generated images before the discriminator, that gradients pass (Zhao 2020,
     arXiv:2006.10738); a source is moved and cut along."""
+    adaptive_augment: AdaptiveAugmentSettings = AdaptiveAugmentSettings()
+    """The same with a probability that follows the discriminator."""
     gradient_clip: Annotated[float, Strict(), Field(ge=0.0)] = 0.0
     """Largest norm of all gradients of a network together, scaled down to it beyond (Pascanu 2013, arXiv:1211.5063); 0
     leaves them."""

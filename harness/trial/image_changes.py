@@ -34,7 +34,9 @@ def instance_noise(images: Tensor, settings: InstanceNoiseSettings, share: float
     return images + sigma * noise.to(images)
 
 
-def diff_augment(images: Tensor, source: Tensor | None, policy: str, draw: Draw) -> tuple[Tensor, Tensor | None]:
+def diff_augment(
+    images: Tensor, source: Tensor | None, policy: str, draw: Draw, probability: Tensor | None = None
+) -> tuple[Tensor, Tensor | None]:
     """Change colours, move and cut out (Zhao 2020, arXiv:2006.10738, section 3 and their code).
 
     A source is moved and cut as its image is, since both are judged together; colours are the image's alone.
@@ -44,22 +46,28 @@ def diff_augment(images: Tensor, source: Tensor | None, policy: str, draw: Draw)
         source: The same, or None.
         policy: `color`, `translation`, `cutout` or `all`.
         draw: Gives the streams.
+        probability: Of each change of each image, a number in [0, 1] on their device; None makes all of them.
     """
     count = len(images)
 
     def uniform(purpose: str, *shape: int) -> Tensor:
         return torch.rand(count, *shape, generator=draw(f"diffaugment/{purpose}")).to(images)
 
+    def changed(
+        change: Callable[[Tensor, Tensor], Tensor], purpose: str, draws: Tensor, *given: Tensor
+    ) -> list[Tensor]:
+        if probability is None:
+            return [change(x, draws) for x in given]
+        chosen = (uniform(f"{purpose}/chosen") < probability).view(-1, 1, 1, 1)
+        return [torch.where(chosen, change(x, draws), x) for x in given]
+
     if policy in ("color", "all"):
-        images = _recoloured(images, uniform("color", 3))
-    if policy in ("translation", "all"):
-        shift = uniform("translation", 2)
-        images = _moved(images, shift)
-        source = None if source is None else _moved(source, shift)
-    if policy in ("cutout", "all"):
-        place = uniform("cutout", 2)
-        images = _cut(images, place)
-        source = None if source is None else _cut(source, place)
+        (images,) = changed(_recoloured, "color", uniform("color", 3), images)
+    for purpose, change in (("translation", _moved), ("cutout", _cut)):
+        if policy in (purpose, "all"):
+            given = [images] if source is None else [images, source]
+            images, *rest = changed(change, purpose, uniform(purpose, 2), *given)
+            source = rest[0] if rest else None
     return images, source
 
 
@@ -107,7 +115,13 @@ def _cut(x: Tensor, draws: Tensor, ratio: float = 0.5) -> Tensor:
 
 
 def shown(
-    images: Tensor, conditions: Conditions, settings: TrainingSettings, share: float, kind: str, draw: Draw
+    images: Tensor,
+    conditions: Conditions,
+    settings: TrainingSettings,
+    share: float,
+    kind: str,
+    draw: Draw,
+    probability: Tensor | None = None,
 ) -> tuple[Tensor, Conditions]:
     """Return images and conditions as the discriminator sees them at a step of the training.
 
@@ -118,9 +132,16 @@ def shown(
         share: Of the training that is over, in [0, 1).
         kind: `real` or `fake`: noise is drawn for each; an item's real and generated image are augmented alike.
         draw: Gives the streams.
+        probability: Of the changes of `adaptive_augment`, where it has any.
     """
     if settings.diff_augment != "none":
         images, source = diff_augment(images, conditions.source, settings.diff_augment, draw)
+        conditions = conditions._replace(source=source)
+    if probability is not None:
+        policy = settings.adaptive_augment.policy
+        images, source = diff_augment(
+            images, conditions.source, policy, lambda purpose: draw(f"adaptive/{purpose}"), probability
+        )
         conditions = conditions._replace(source=source)
     if settings.instance_noise.sigma:
         images = instance_noise(images, settings.instance_noise, share, lambda purpose: draw(f"{purpose}/{kind}"))

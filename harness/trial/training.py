@@ -15,6 +15,7 @@ from harness.models import Conditions, Generated, Judgement
 from harness.randomness import stream
 from harness.study.settings import LossSettings
 from harness.trial import losses
+from harness.trial.adaptive_augment import AdaptiveAugment
 from harness.trial.image_changes import shown
 from harness.trial.trainer import Progress, Trainer
 
@@ -71,6 +72,9 @@ def gan(trainer: Trainer) -> Iterator[Progress]:
     s = trainer.settings
     generator, discriminator = trainer.pair.generator, trainer.pair.discriminator
     precision = trainer.precision()
+    adaptive = None
+    if s.adaptive_augment.policy != "none":
+        adaptive = trainer.keep("adaptive_augment", AdaptiveAugment(s.adaptive_augment, s.loss, trainer.device))
     for step in trainer.steps():
         signals: dict[str, float] = {}
         for turn in range(s.discriminator_steps):
@@ -80,7 +84,11 @@ def gan(trainer: Trainer) -> Iterator[Progress]:
                 generated: Generated = generator(conditions)
             trainer.optimizer_d.zero_grad()
             with precision:
-                judged = _discriminator_update(trainer, conditions, real, generated.image.detach(), f"{step}/{turn}")
+                judged = _discriminator_update(
+                    trainer, conditions, real, generated.image.detach(), f"{step}/{turn}", adaptive
+                )
+            if adaptive is not None:
+                adaptive.see(judged.on_real.real)
             loss_d = _discriminator_backward(judged, s.loss, precision)
             clip(discriminator, s.gradient_clip)
             trainer.optimizer_d.step()
@@ -102,7 +110,7 @@ def gan(trainer: Trainer) -> Iterator[Progress]:
                             generated,
                             s.loss,
                             classifies=judged.on_real.category is not None,
-                            shown=_shown(trainer, f"{step}/generator/{turn}"),
+                            shown=_shown(trainer, f"{step}/generator/{turn}", adaptive),
                         ),
                         s.loss,
                     )
@@ -123,12 +131,19 @@ def gan(trainer: Trainer) -> Iterator[Progress]:
                 "gradient_norm_d": _gradient_norm(discriminator),
                 "saturation": (generated.image.detach().abs() > 0.98).float().mean().item(),
             }
+            if adaptive is not None:
+                signals |= adaptive.signals()
+        if adaptive is not None:
+            adaptive.end_step()
         yield trainer.done(loss_g=loss_g.item(), loss_d=loss_d, signals=signals)
 
 
-def _shown(trainer: Trainer, turn: str) -> Callable[[Tensor, Conditions, str], tuple[Tensor, Conditions]]:
+def _shown(
+    trainer: Trainer, turn: str, adaptive: AdaptiveAugment | None
+) -> Callable[[Tensor, Conditions, str], tuple[Tensor, Conditions]]:
     """Return how the discriminator sees the images of one update."""
     share = trainer.step / trainer.settings.steps
+    probability = None if adaptive is None else adaptive.probability
 
     def show(images: Tensor, conditions: Conditions, kind: str) -> tuple[Tensor, Conditions]:
         return shown(
@@ -138,17 +153,18 @@ def _shown(trainer: Trainer, turn: str) -> Callable[[Tensor, Conditions, str], t
             share,
             kind,
             lambda purpose: stream(trainer.block, f"{purpose}/{turn}"),
+            probability,
         )
 
     return show
 
 
 def _discriminator_update(
-    trainer: Trainer, conditions: Conditions, real: Tensor, fake: Tensor, turn: str
+    trainer: Trainer, conditions: Conditions, real: Tensor, fake: Tensor, turn: str, adaptive: AdaptiveAugment | None
 ) -> losses.DiscriminatorUpdate:
     """Ask the discriminator about real and generated images, apart or in one batch."""
     s, discriminator = trainer.settings, trainer.pair.discriminator
-    show = _shown(trainer, turn)
+    show = _shown(trainer, turn, adaptive)
     fake, _ = show(fake, conditions, "fake")
     real, conditions = show(real, conditions, "real")
     if s.loss.real_and_fake == "concat":

@@ -51,6 +51,12 @@ BLURRED = {"discriminator.blur.position": "input"}
 SMALL_BOTTLENECK = {"generator.levels": 3}
 RESIZED = {**SMALL_BOTTLENECK, "generator.innermost.compensation": "interpolate"}
 UNNORMALISED = {"discriminator.norm": "layer"}
+ADAPTIVE = {
+    "training.adaptive_augment.policy": "all",
+    "training.adaptive_augment.target": -1.0,
+    "training.adaptive_augment.every": 1,
+    "training.adaptive_augment.images": 8,
+}
 AXES = (
     Axis("zi2zi", "generator.channels", (8,)),
     Axis("zi2zi", "generator.levels", (3,)),
@@ -132,6 +138,15 @@ AXES = (
     Axis("zi2zi", "training.instance_noise.fade", (0.0, 0.5), {"training.instance_noise.sigma": 0.1}),
     Axis("zi2zi", "training.diff_augment", ("color", "translation", "cutout", "all")),
     Axis("dcgan", "training.diff_augment", ("all",)),
+    *(
+        Axis("zi2zi", f"training.adaptive_augment.{name}", levels, {**ADAPTIVE, **under})
+        for name, levels, under in (
+            ("policy", ("translation", "all"), {"training.adaptive_augment.policy": "none"}),
+            ("target", (1.0,), {}),
+            ("every", (2,), {}),
+            ("images", (64,), {}),
+        )
+    ),
     Axis("zi2zi", "training.optimizer.lr", (1e-3,)),
     Axis("zi2zi", "training.optimizer.lr_discriminator", (1e-3,)),
     Axis("zi2zi", "training.optimizer.betas", ((0.0, 0.999), (0.9, 0.999), (0.5, 0.9))),
@@ -168,6 +183,9 @@ PROVED = (
     Axis("dcgan", "training.loss.feature_matching", (1.0,)),
     Axis("zi2zi", "training.gradient_clip", (1e9,)),
     Axis("zi2zi", "training.instance_noise.fade", (0.5,)),
+    Axis("zi2zi", "training.adaptive_augment.target", (-1.0,)),
+    Axis("zi2zi", "training.adaptive_augment.every", (1,)),
+    Axis("zi2zi", "training.adaptive_augment.images", (4,)),
     Axis("zi2zi", "discriminator.spectral_iterations", (3,)),
     Axis("dcgan", "discriminator.spectral_iterations", (3,)),
     Axis("zi2zi", "discriminator.final_conv.in_channels", (32,)),
