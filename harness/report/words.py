@@ -28,6 +28,10 @@ VERDICTS: tuple[tuple[Verdict, str], ...] = (
 
 HEALTH: tuple[tuple[Health, str], ...] = (
     (Health.LEARNED, "at the step at which arms are compared none of the below applies"),
+    (
+        Health.LEARNED_ONCE,
+        "none of them either, but no step was measured before: it may be still learning",
+    ),
     (Health.STILL_LEARNING, "better by more than the margin than at the measured step before: train longer"),
     (
         Health.FEW_IMAGES,

@@ -38,9 +38,11 @@ class Health(enum.StrEnum):
     MEAN_IMAGE = "no better than the mean image"
     FEW_IMAGES = "too few images"
     STILL_LEARNING = "still learning"
+    LEARNED_ONCE = "learned (measured once)"
     LEARNED = "learned"
 
 
+HEALTHY = frozenset({Health.LEARNED, Health.LEARNED_ONCE})
 UNHEALTHY = frozenset({Health.FAILED, Health.COLLAPSED, Health.UNTRAINED, Health.MEAN_IMAGE})
 """Nothing was learned that arms could differ in."""
 
@@ -108,6 +110,7 @@ def health_of(
         (known is not None and not by.beats(value, known.mean_image), Health.MEAN_IMAGE),
         (lower and floor is not None and floor > FLOOR_SHARE * (value or 0.0), Health.FEW_IMAGES),
         (gain is not None and by.width is not None and gain > by.width, Health.STILL_LEARNING),
+        (before is None, Health.LEARNED_ONCE),
     )
     return next((health for applies, health in checks if applies), Health.LEARNED), gain
 

@@ -10,7 +10,7 @@ from harness.results.tables import Tables
 from harness.statistics import Margin
 from harness.study.design import Arm
 from harness.study.study import BASELINE, Study
-from harness.verdicts.health import Health, StudyHealth, TrialHealth, Yardstick, arm_health, health_of
+from harness.verdicts.health import HEALTHY, StudyHealth, TrialHealth, Yardstick, arm_health, health_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,7 +44,7 @@ def study_health(study: Study, tables: Tables, trials: pd.DataFrame, every: tupl
         value, floor = of_trial.get("value"), of_trial.get("floor")
         health, gain = health_of(by, status=status, value=value, before=of_trial.get("before"), floor=floor)
         trials_health.append(TrialHealth(str(arm), int(block), health, value, floor, gain))
-    if study.trial is not None and all(trial.health is Health.LEARNED for trial in trials_health):
+    if study.trial is not None and all(trial.health in HEALTHY for trial in trials_health):
         return None  # what a command gives without learning is not known, so nothing can be said
     present = {trial.arm for trial in trials_health}
     steps = study.measure.steps(study.steps)

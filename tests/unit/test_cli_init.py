@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shlex
 from pathlib import Path
 
@@ -67,9 +68,15 @@ def test_a_start_writes_over_nothing_and_an_unknown_one_names_the_nearest(tmp_pa
 def test_the_start_with_a_script_runs_to_a_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert call("init", "own-script", tmp_path / "own").returncode == 0
     monkeypatch.chdir(tmp_path / "own")
-    done = call("run", "study.yaml", "--set", "design.blocks=2")
+    done = call("run", "study.yaml", "--set", "design.blocks=2", "--json")
     assert done.returncode == 0, done.stderr
-    assert "told apart, worse as expected" in done.stdout or "too few blocks" in done.stdout
+    findings = json.loads(done.stdout)
+    assert findings["trials_done"] == 6
+    (control,) = findings["controls"]
+    assert control["blocks"] == 2
+    assert control["estimate"] > 0.02  # a quarter of the steps leaves more than twice the error
+    (contrast,) = findings["contrasts"]
+    assert contrast["verdict"] in ("helps", "hurts", "inconclusive")  # with two blocks nothing is equivalent
     assert Path("results/own_script/report/report.html").is_file()
 
 

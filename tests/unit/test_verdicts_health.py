@@ -38,7 +38,7 @@ def by(metric: str = "fid_efficientnet", width: float | None = math.log(1.1), **
     ("yardstick", "trial", "expected"),
     [
         (by(), {"value": 60.0, "before": 62.0}, Health.LEARNED),
-        (by(), {"value": 60.0, "before": None}, Health.LEARNED),
+        (by(), {"value": 60.0, "before": None}, Health.LEARNED_ONCE),
         (by(), {"value": 60.0, "before": 70.0}, Health.STILL_LEARNING),
         (by(), {"value": 70.0, "before": 60.0}, Health.LEARNED),
         (by(untrained=400.0), {"value": 60.0, "before": 70.0}, Health.STILL_LEARNING),
