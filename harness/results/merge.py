@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from harness.errors import StoreError
 from harness.results.frozen import Amendment, FrozenStudy
@@ -15,11 +15,12 @@ from harness.results.schema import DOCUMENTS, TABLES, comparable
 from harness.results.store import Store
 from harness.results.tables import Tables
 from harness.study.changes import changes
+from harness.study.study import Declarable
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SAME = ("code_version", "packages", "precision", "data_hash", "heldout_hash", "feature_id")
+SAME = ("code_version", "packages", "device", "precision", "data_hash", "heldout_hash", "feature_id")
 """Columns of `trials` that must say the same of an arm's rows in all shards, as far as they say anything."""
 BESIDE = ("printed", "errors")
 """Folders of texts that a trial may leave."""
@@ -108,7 +109,7 @@ def _together(same: Sequence[Amendment], shards: int) -> Amendment:
 
 
 def _computed_alike(stores: Sequence[Store], tables: Sequence[Tables], frozen: FrozenStudy) -> None:
-    """Raise StoreError where an arm's rows were computed by other code, on other data, or with other features."""
+    """Raise StoreError where an arm's rows were computed by other code, elsewhere, on other data, or measured otherwise."""
     import pandas as pd
 
     rows = pd.concat([own.trials.assign(shard=str(s.folder)) for s, own in zip(stores, tables, strict=True)])
@@ -118,8 +119,10 @@ def _computed_alike(stores: Sequence[Store], tables: Sequence[Tables], frozen: F
         for arm, part in rows[rows[column].notna()].groupby("arm"):
             counts = part.groupby([column, "shard"]).size().reset_index(name="n").to_dict("records")
             if part[column].nunique() > 1:
+                declared = f"`harmless: [{column}]` in every shard's study"
+                way = f"\n  where that moves no number: {declared}" if column in get_args(Declarable) else ""
                 lines = "\n  ".join(f"{one[column]} in {one['n']} trials of {one['shard']}" for one in counts)
-                raise StoreError(f"the rows do not belong together: {column} of arm '{arm}' differs\n  {lines}")
+                raise StoreError(f"the rows do not belong together: {column} of arm '{arm}' differs\n  {lines}{way}")
 
 
 def _no_trial_twice_with_other_rows(stores: Sequence[Store], tables: Sequence[Tables]) -> None:

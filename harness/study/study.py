@@ -19,6 +19,7 @@ from harness.study.settings import TrainingSettings, TrialSettings
 
 Axis = str
 Level = Any
+Declarable = Literal["code_version", "packages", "device"]
 
 BASELINE = "baseline"
 
@@ -269,7 +270,7 @@ class Study(TrialSettings):
     """The baseline's level of each axis, where it is not the first."""
     confounded_above: Annotated[float, Field(ge=0.0)] = 0.1
     """An arm whose parameters or multiply-adds differ from the baseline's by more than this share is confounded."""
-    harmless: tuple[Literal["code_version", "packages", "device"], ...] = ()
+    harmless: tuple[Declarable, ...] = ()
     """Columns of `trials` in which an arm's row and the baseline's may differ within a block, as that is known to move
     no number, e.g. `code_version` after a change of comments; without it such an arm is not judged."""
     train_no_ops: Flag = False

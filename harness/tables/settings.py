@@ -122,7 +122,8 @@ def _strange(column: pd.Series[Any], baseline: pd.Series[Any], name: str) -> boo
     if own.empty or base.empty:
         return False
     counted = len(own) > 2 and sorted(own) in (list(range(len(own))), list(range(1, len(own) + 1)))
-    small, large = sorted((float(own.abs().median()), float(base.abs().median())))
+    # The median of an even number of values is a mean of two, whose sum must stay finite.
+    small, large = sorted(float(side.abs().clip(upper=np.finfo(float).max / 2).median()) for side in (own, base))
     return (counted and sorted(base) != sorted(own)) or (small > 0 and large / small > 100)
 
 

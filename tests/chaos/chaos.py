@@ -285,7 +285,7 @@ SICK = {
     "exit": "failed",
     "kill-always": "lost",
     "python-memory": "oom",
-    "spoil": "complete",
+    "spoil": "failed",
     "shout": "complete",
     "sleep": "timeout",
 }

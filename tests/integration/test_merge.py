@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,6 +17,7 @@ from pretended import fill, study
 from harness.errors import StoreError
 from harness.results.merge import merge
 from harness.results.store import Store
+from harness.study.study import Declarable
 from harness.verdicts.judge import judge_stored
 
 BLOCKS = 4
@@ -94,6 +95,7 @@ def test_shards_run_with_other_steps_and_learning_rate_are_refused_setting_by_se
     [
         ("code_version", "0.2.0+def"),
         ("packages", "{}"),
+        ("device", "another GPU"),
         ("data_hash", "other"),
         ("heldout_hash", "other"),
         ("feature_id", "other"),
@@ -107,12 +109,14 @@ def test_shards_that_were_computed_otherwise_are_refused(
     with pytest.raises(StoreError, match=f"{column} of arm 'baseline' differs") as error:
         merge(shards, Store(tmp_path / "merged"))
     assert f"{value} in 1 trials of {shards[1].folder}" in str(error.value)
+    assert ("where that moves no number: `harmless: [" in str(error.value)) == (column in get_args(Declarable))
     assert not (tmp_path / "merged" / "trials").exists()
 
 
-def test_a_difference_that_the_study_declares_harmless_is_no_obstacle(tmp_path: Path) -> None:
-    shards = [shard(tmp_path / str(b), [b], harmless=["code_version"]) for b in (0, 1)]
-    change(shards[1], "trials/b001-baseline.parquet", code_version="0.2.0+def")
+@pytest.mark.parametrize("column", get_args(Declarable))
+def test_a_difference_that_the_study_declares_harmless_is_no_obstacle(tmp_path: Path, column: str) -> None:
+    shards = [shard(tmp_path / str(b), [b], harmless=[column]) for b in (0, 1)]
+    change(shards[1], "trials/b001-baseline.parquet", **{column: "other"})
     assert merge(shards, Store(tmp_path / "merged")).total == 6
 
 

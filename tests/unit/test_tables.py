@@ -210,6 +210,13 @@ def test_a_column_that_is_no_arm_is_asked_about(columns: dict[str, Any]) -> None
     assert [c["arm"] for c in chosen["contrasts"]] == ["b", "c"]
 
 
+def test_a_column_of_the_largest_numbers_does_not_look_like_an_arm() -> None:
+    with pytest.raises(DataError, match="column 'b' does not look like values of an arm"):
+        compare(
+            pd.DataFrame({"seed": range(4), "a": [1.0, 2.0, 3.0, 2.5], "b": [1.0, 1e308, 1e308, 1e308]}), baseline="a"
+        )
+
+
 def test_columns_taken_as_arms_are_said_and_constant_ones_left_out() -> None:
     document = compare(wide(d=50.0), baseline="a", better="lower")
     assert [c["arm"] for c in document["contrasts"]] == ["b", "c"]
