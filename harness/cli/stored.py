@@ -86,7 +86,7 @@ def dashboard(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Open the Optuna dashboard on a study, on this machine only, to be read."""
+    """Open the verdicts and the Optuna dashboard on a study, on this machine only, to be read."""
     from harness.dashboard import serve
 
     store = store_of(study, results).fetched()

@@ -8,14 +8,15 @@ import shutil
 import tempfile
 import threading
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.dashboard.note import note
+from harness.dashboard.note import note, verdict_in_short
+from harness.dashboard.panels import panels
+from harness.dashboard.quiet import quiet
 from harness.dashboard.trial_picture import sample_grid, strip
 from harness.metrics.catalogue import metric_named
 from harness.results.schema import REACHED_HORIZON, Row
@@ -36,6 +37,11 @@ SHOWN = (
 )
 """Columns of `trials` that become user attributes, before the metrics."""
 
+MOST_SECONDS_BEHIND = 60.0
+"""Pause between two looks at the rows, however long a look takes: somebody watches."""
+VERDICT = "verdict"
+"""The study's attribute that says what its contrasts came to."""
+
 
 class Mirror:
     """One study's rows as an Optuna study; its process must be the only one that writes to it."""
@@ -50,6 +56,7 @@ class Mirror:
         """
         self.study, self.store, self.url = study, store, url
         self._optuna: optuna.Study | None = None
+        self._panels: dict[str, str] = {}
         self._complaint = ""
         self.remade = 0
         """Times that the storage was made anew: what has it open must open it again."""
@@ -84,9 +91,9 @@ class Mirror:
         def follow() -> None:
             last, pause = seen, every
             while not over.wait(pause):
-                began = time.monotonic()
+                began = time.thread_time()  # Not of a clock: a busy machine would make it wait the longer.
                 last = self._follow(last, announce)
-                pause = max(every, 9 * (time.monotonic() - began))
+                pause = min(max(every, 9 * (time.thread_time() - began)), MOST_SECONDS_BEHIND)
 
         thread = threading.Thread(target=follow, daemon=True)
         thread.start()
@@ -147,7 +154,7 @@ class Mirror:
         import optuna
 
         with quiet():
-            self._optuna = None
+            self._optuna, self._panels = None, {}
             self.remade += 1
             if self.url is None:
                 self.journal.unlink(missing_ok=True)
@@ -161,16 +168,23 @@ class Mirror:
             return len(wanted)
 
     def describe(self) -> None:
-        """Write the verdicts into the study's note, with what Optuna's own figures do not say.
+        """Write the verdicts: as an attribute, which titles the study, as its note, and as panels.
 
-        Without the package optuna-dashboard nothing shows notes, so none is written.
+        Without the package optuna-dashboard nothing shows notes and panels, so none are written.
         """
-        try:
-            from optuna_dashboard import save_note
-        except ImportError:
-            return
         with quiet():
-            save_note(self._opened(), note(judge(self.study, self.store.tables(), self.store.plan())))
+            study, verdicts = self._opened(), judge(self.study, self.store.tables(), self.store.plan())
+            study.set_user_attr(VERDICT, verdict_in_short(verdicts))
+            try:
+                from optuna_dashboard import save_note, save_plotly_graph_object
+            except ImportError:
+                return
+            save_note(study, note(verdicts))
+            for name, figure in panels(verdicts).items():
+                content = figure.to_json()
+                if self._panels.get(name) != content:  # A journal keeps whatever was ever written.
+                    save_plotly_graph_object(study, figure, graph_object_id=name)
+                    self._panels[name] = content
 
     def storage(self) -> BaseStorage:
         """Open the storage; an empty journal is made where there is none."""
@@ -202,7 +216,7 @@ class Mirror:
                 load_if_exists=True,
             )
             described = {"question": self.study.question, "unit": metric.unit, "better": metric.better}
-            if self._optuna.user_attrs != described:
+            if not described.items() <= self._optuna.user_attrs.items():
                 self._optuna.set_metric_names([metric.name])
                 for name, text in described.items():
                     self._optuna.set_user_attr(name, text)
@@ -316,37 +330,3 @@ def _rows(frame: pd.DataFrame) -> list[Row]:
 def _whole(journal: Path) -> bool:
     """Whether the journal is there and its last line is complete; Optuna would append to half a line."""
     return journal.exists() and journal.read_bytes().endswith(b"\n")
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep Optuna's greetings and its warnings about experimental functions off the terminal."""
-    with _QUIET:
-        yield
-
-
-class _Quiet:
-    """Verbosity and filters of warnings are the whole process's: of its threads, the last one out puts them back."""
-
-    def __init__(self) -> None:
-        self._lock, self._inside, self._before = threading.Lock(), 0, ExitStack()
-
-    def __enter__(self) -> None:
-        import optuna
-
-        with self._lock:
-            self._inside += 1
-            if self._inside == 1:
-                self._before.callback(optuna.logging.set_verbosity, optuna.logging.get_verbosity())
-                optuna.logging.set_verbosity(optuna.logging.WARNING)
-                self._before.enter_context(warnings.catch_warnings())
-                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._inside -= 1
-            if not self._inside:
-                self._before.close()
-
-
-_QUIET = _Quiet()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import socket
 from collections.abc import Callable, Iterable, Iterator
@@ -9,13 +10,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.dashboard.mirror import Mirror, quiet
+from harness.dashboard.first_page import FirstPages
+from harness.dashboard.mirror import VERDICT, Mirror
+from harness.dashboard.quiet import quiet
 from harness.dashboard.request_guard import Application, Environ, RequestGuard, StartResponse
 from harness.errors import HarnessError, MissingExtraError
 from harness.results.store import Store
 
 if TYPE_CHECKING:
     from cheroot.wsgi import Server
+    from optuna.storages import BaseStorage
+    from optuna.study._frozen import FrozenStudy
 
 ADDRESS = "127.0.0.1"
 THREADS = 8
@@ -31,7 +36,7 @@ def serve(
     announce: Callable[[str], object] = lambda _: None,
     ready: Callable[[str], object] = lambda _: None,
 ) -> None:
-    """Open the Optuna dashboard on a study until it is interrupted; the mirror is kept in step with the rows.
+    """Open the dashboard on a study until it is interrupted; the mirror is kept in step with the rows.
 
     Args:
         study_folder: A study's results.
@@ -47,11 +52,27 @@ def serve(
         HarnessError: The port is none, or taken.
     """
     with opened(study_folder, port, url=url, edits=edits, announce=announce) as server:
-        ready(f"{address(server)}/dashboard/")
+        ready(f"{address(server)}/")
         try:
             server.serve()
         except KeyboardInterrupt:
             return
+
+
+def titled(storage: BaseStorage) -> BaseStorage:
+    """Let a storage list each study with its verdict behind its name, and return it; names are taken as they were."""
+    listed = storage.get_all_studies
+
+    def with_verdicts() -> list[FrozenStudy]:
+        studies = [copy.copy(study) for study in listed()]
+        for study in studies:
+            if verdict := study.user_attrs.get(VERDICT):
+                study.study_name = f"{study.study_name} – {verdict}"
+        return studies
+
+    # The dashboard takes Optuna's own classes of storages only, and lists studies by this method alone.
+    storage.get_all_studies = with_verdicts  # type: ignore[method-assign]
+    return storage
 
 
 @contextmanager
@@ -80,16 +101,22 @@ def opened(
     mirror = Mirror(store.frozen().study, store, url)
 
     @functools.lru_cache(maxsize=1)
-    def pages(_remade: int) -> Application:
+    def pages(_remade: int) -> tuple[BaseStorage, Application]:
         with quiet():
-            application: Application = wsgi(mirror.storage(), artifact_store=mirror.artifacts())
-        return application
+            storage = titled(mirror.storage())
+            return storage, wsgi(storage, artifact_store=mirror.artifacts())
 
-    def shown(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        return pages(mirror.remade)(environ, start_response)
+    def optunas(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        return pages(mirror.remade)[1](environ, start_response)
+
+    def study_id() -> int | None:
+        try:
+            return pages(mirror.remade)[0].get_study_id_from_name(mirror.study.results_name)
+        except KeyError:
+            return None
 
     with mirror.followed(announce):
-        guarded = RequestGuard(shown, edits=edits)
+        guarded = RequestGuard(FirstPages(store, optunas, study_id), edits=edits)
         with _listening(Server((ADDRESS, port), guarded, numthreads=THREADS, server_name="localhost"), port) as server:
             yield server
 

@@ -157,6 +157,26 @@ def test_the_dashboard_lists_the_trials_with_levels_and_pictures(watched: Watche
     assert watched.complaints == []
 
 
+def test_the_dashboard_opens_on_the_verdicts_and_optunas_pages_carry_them(watched: Watched, folder: Path) -> None:
+    page = watched.page
+    with opened(folder) as server:
+        threading.Thread(target=server.serve, daemon=True).start()
+        page.goto(f"{address(server)}/")
+        assert page.locator("h1").inner_text().startswith("pretended: ")
+        assert page.locator("#verdict .mark").all_inner_texts() == ["helps", "inconclusive"]
+        assert page.locator("figure svg").count() == 3
+        for width in (390, 768, 1440):
+            page.set_viewport_size({"width": width, "height": 900})
+            assert page.locator("#verdict").bounding_box()["y"] < 450
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+        page.get_by_role("link", name="figures").click()
+        page.get_by_text("pretended – spectral_norm=convs: helps").first.wait_for()
+        for panel in ("verdicts", "blocks", "curves"):
+            page.locator(f"[id='user-defined-plot:{panel}'] .main-svg").first.wait_for()
+        assert page.get_by_text("Each line is a block").count() == 1
+    assert watched.complaints == []
+
+
 def test_a_web_page_of_another_name_can_neither_read_nor_change_the_dashboard(browser: Any, folder: Path) -> None:
     page = browser.new_page()
     with opened(folder, edits=True) as server:
@@ -172,7 +192,8 @@ def test_a_web_page_of_another_name_can_neither_read_nor_change_the_dashboard(br
         assert page.evaluate(rename, [address(server), "no-cors"]) in (0, "refused")
         page.goto(f"{address(server)}/dashboard/")
         names = "async () => (await (await fetch('/api/studies')).json()).study_summaries.map(s => s.study_name)"
-        assert page.evaluate(names) == [ASKED.study]
+        (shown,) = page.evaluate(names)
+        assert shown.startswith(f"{ASKED.study} – spectral_norm=convs: helps")
         page.close()
 
 

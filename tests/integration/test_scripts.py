@@ -17,7 +17,8 @@ from repositories import QUICK, commit, files_of, git, quick, study, training
 from tiny import ROOT, call, environment, kill, processes, wait_until
 
 import harness
-from harness.dashboard.mirror import Mirror, quiet
+from harness.dashboard.mirror import Mirror
+from harness.dashboard.quiet import quiet
 from harness.driver import Driver
 from harness.errors import HarnessError
 from harness.executors.in_process import InProcess

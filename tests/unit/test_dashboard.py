@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import dataclasses
+import html
 import json
+import math
+import re
 import shutil
 import socket
 import sys
@@ -9,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import optuna
@@ -20,9 +25,10 @@ from pretended import SHOWN, SIZE, fill, study
 from tiny import wait_until
 
 from harness.dashboard import Mirror, serve
-from harness.dashboard.mirror import quiet
-from harness.dashboard.note import note
-from harness.dashboard.serving import opened
+from harness.dashboard.note import note, verdict_in_short
+from harness.dashboard.panels import arm_colours, panels
+from harness.dashboard.quiet import quiet
+from harness.dashboard.serving import opened, titled
 from harness.dashboard.trial_picture import ENLARGED, GAP, sample_grid
 from harness.errors import HarnessError, MissingExtraError, StoreError
 from harness.results.store import Store
@@ -182,6 +188,37 @@ def test_a_trial_without_pictures_or_with_a_damaged_one_is_mirrored_without(stor
     assert len(list((store.folder / "artifacts").iterdir())) == 4
 
 
+def test_verdicts_title_the_study_and_are_panels_of_its_first_page_in_the_arms_colours(tmp_path: Path) -> None:
+    asked = study(measure={"margin": "10%"}, design={"blocks": 6})
+    mirror = Mirror(asked, fill(tmp_path, asked, pictures=False))
+    mirror.sync()
+    said = "spectral_norm=convs: helps · spectral_norm=convs+heads: negligible"
+    with quiet():
+        assert optuna.load_study(study_name=asked.study, storage=mirror.storage()).user_attrs["verdict"] == said
+        (listed,) = titled(mirror.storage()).get_all_studies()
+    assert listed.study_name == f"pretended – {said}"
+    findings = judge_stored(tmp_path)[1]
+    drawn = panels(findings)
+    assert list(drawn) == ["verdicts", "blocks", "curves"]
+    dots = [trace for trace in drawn["verdicts"].data if trace.mode == "markers"]
+    assert [trace.x[0] for trace in dots] == [math.expm1(c.estimate) * 100 for c in findings.contrasts]
+    assert [(line.name, len(line.x)) for line in drawn["blocks"].data] == [(f"block {b}", 3) for b in range(6)]
+    colours = arm_colours(findings)
+    assert {line.name: line.line.color for line in drawn["curves"].data} == colours
+    assert list(drawn["blocks"].data[0].marker.color) == list(colours.values())
+
+
+def test_more_than_three_arms_are_counted_in_the_title_and_a_failed_control_is_said(tmp_path: Path) -> None:
+    findings = judge_stored(fill(tmp_path, study(design={"blocks": 6}), pictures=False))[1]
+    many = dataclasses.replace(
+        findings, primary=dataclasses.replace(findings.primary, contrasts=findings.contrasts * 2)
+    )
+    assert verdict_in_short(many) == "2 × helps · 2 × negligible"
+    failed = SimpleNamespace(kind="negative", passed=False)
+    assert verdict_in_short(dataclasses.replace(findings, controls=(failed,))).startswith("CONTROL FAILED · ")
+    assert verdict_in_short(dataclasses.replace(findings, primary=None)) == "no verdict yet"
+
+
 def test_the_note_gives_the_verdicts_and_warns_of_importance_and_best_trial(tmp_path: Path) -> None:
     fill(tmp_path, ASKED)
     text = note(judge_stored(tmp_path)[1])
@@ -241,7 +278,23 @@ def test_the_server_answers_on_a_free_loopback_port_and_rebuilds_a_missing_mirro
         status, found = answer(connection, "GET", STUDY)
     assert status == 200
     assert len(found["trials"]) == 6
-    assert found["name"] == "pretended"
+    assert found["name"].startswith("pretended – spectral_norm=convs: ")
+
+
+def test_the_first_page_leads_with_the_verdicts_and_then_into_optunas_pages(store: Store) -> None:
+    with served(store) as connection:
+        status, page = answer(connection, "GET", "/")
+        assert status == 200
+        assert answer(connection, "GET", "/report")[0] == 200
+        assert answer(connection, "POST", "/")[0] == 403
+        links = re.findall(r'href="(/dashboard/[^"]*)"', page)
+        assert links[0] == "/dashboard/studies/0"
+        assert all(answer(connection, "GET", link)[0] == 200 for link in links)
+    title = html.unescape(re.search(r"<h1>(.*?)<", page)[1])
+    assert title.startswith("pretended: spectral_norm=convs: ")
+    assert page.index("<h1>") < page.index("<table") < page.index("no effect size") < page.index("<figure")
+    assert "<script" not in page
+    assert "Does *it* | help?" in page
 
 
 def test_the_server_answers_to_the_names_of_this_machine_only(store: Store) -> None:
@@ -267,7 +320,7 @@ def test_the_dashboard_is_read_only_unless_edits_are_allowed(store: Store) -> No
         for method, path, body in WRITES:
             status, said = answer(connection, method, path, body, origin=own(connection))
             assert (status, "--allow-edits" in said) == (403, True), path
-        assert answer(connection, "GET", STUDY)[1]["name"] == "pretended"
+        assert answer(connection, "GET", STUDY)[1]["name"].startswith("pretended – ")
 
 
 def test_with_edits_allowed_only_the_dashboards_own_pages_write(store: Store) -> None:
@@ -275,10 +328,10 @@ def test_with_edits_allowed_only_the_dashboards_own_pages_write(store: Store) ->
         for method, path, body in WRITES:
             assert answer(connection, method, path, body)[0] == 403, path
             assert answer(connection, method, path, body, origin="http://evil.example")[0] == 403, path
-        assert answer(connection, "GET", STUDY)[1]["name"] == "pretended"
+        assert answer(connection, "GET", STUDY)[1]["name"].startswith("pretended – ")
         assert answer(connection, *RENAME, origin=own(connection))[0] < 300
         assert [found["study_name"] for found in answer(connection, "GET", "/api/studies")[1]["study_summaries"]] == [
-            "another"
+            "another – spectral_norm=convs: inconclusive"
         ]
 
 
