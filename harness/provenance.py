@@ -140,6 +140,10 @@ def package_versions() -> dict[str, str]:
     return found
 
 
+ARITHMETIC = "float32 in full, no TF32; on a GPU torch's deterministic kernels, where an operation has one"
+"""What every trial computes with, unless its `training.precision` says otherwise."""
+
+
 def environment() -> dict[str, object]:
     """Return what a study's folder says of the machine it was computed on."""
     return {
@@ -147,6 +151,7 @@ def environment() -> dict[str, object]:
         "packages": package_versions(),
         "machine": platform.platform(),
         "processor": _processor(),
+        "arithmetic": ARITHMETIC,
     }
 
 

@@ -22,7 +22,7 @@ def autoencoder(trainer: Trainer, weight: float = 1.0) -> Iterator[Progress]:
         trainer.optimizer_g.zero_grad()
         loss.backward()
         trainer.optimizer_g.step()
-        yield trainer.done(loss_g=loss.item(), signals={"loss_l1": loss.item()})
+        yield trainer.done(loss_g=loss, signals={"loss_l1": loss.item()} if trainer.logging else None)
 
 
 class Denoiser(nn.Module):

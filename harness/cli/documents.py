@@ -17,7 +17,7 @@ from harness.statistics.controls import Control
 from harness.statistics.effect import Effect
 from harness.statistics.verdict_rule import Better, Scale
 from harness.study.explain import Explanation
-from harness.terminal.doctor import Finding
+from harness.terminal.doctor import Check, Finding
 from harness.verdicts.difference import ArmDifference
 from harness.verdicts.judge import ArmSummary
 
@@ -390,6 +390,16 @@ class DoctorDocument(TypedDict):
 
 
 @_described
+class GpuDocument(TypedDict):
+    """`doctor --gpu --json`."""
+
+    schema: str
+    machine: dict[str, str]
+    """What a report of a fault needs: torch, CUDA, cards."""
+    checks: list[Check]
+
+
+@_described
 class ExplainDocument(TypedDict):
     """`explain --json`: one setting or word, or all groups of settings and all words."""
 
@@ -487,6 +497,7 @@ DOCUMENTS: Mapping[str, Any] = {
     "score": ScoreDocument,
     "simulate": SimulateDocument,
     "doctor": DoctorDocument,
+    "gpu": GpuDocument,
     "explain": ExplainDocument,
     "dashboard": DashboardDocument,
     "error": ErrorDocument,

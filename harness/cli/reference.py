@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from harness.cli.ending import NOT_ALL_COMPLETE
 from harness.cli.options import Json
 from harness.cli.output import console_of, print_json, write_json
 from harness.errors import HarnessError, did_you_mean
@@ -13,11 +14,17 @@ from harness.errors import HarnessError, did_you_mean
 
 def doctor(
     fix: Annotated[bool, typer.Option("--fix", help="Print only the commands that bring what is missing.")] = False,
+    gpu: Annotated[
+        bool, typer.Option("--gpu", help="Test the GPU for about a minute, and print what a report of a fault needs.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """What this machine has, what is missing, and how to get it."""
     import dataclasses
 
+    if gpu:
+        _test_gpu(as_json=as_json)
+        return
     from harness.terminal.doctor import examine
 
     findings = list(examine())
@@ -27,6 +34,35 @@ def doctor(
             console.print(line, markup=False, highlight=False)
     if as_json:
         print_json("doctor", {"findings": [dataclasses.asdict(finding) for finding in findings]})
+
+
+def _test_gpu(*, as_json: bool) -> None:
+    """Test the GPU; exit code 1 where a check fails.
+
+    Raises:
+        HarnessError: There is none; what a report needs is printed all the same.
+    """
+    import dataclasses
+
+    import torch
+
+    from harness.terminal.gpu_check import checked, described
+
+    console = console_of(as_json=as_json)
+    machine = described()
+    for name, found in machine.items():
+        console.print(f"{name}: {found}", markup=False, highlight=False)
+    if not torch.cuda.is_available():
+        raise HarnessError("doctor --gpu: torch sees no GPU here; trials run on the CPU")
+    checks = []
+    for check in checked():
+        state = "ok" if check.passed else "FAILED"
+        console.print(f"{check.name}: {state} ({check.seconds:.1f} s) {check.found}", markup=False, highlight=False)
+        checks.append(check)
+    if as_json:
+        print_json("gpu", {"machine": machine, "checks": [dataclasses.asdict(check) for check in checks]})
+    if not all(check.passed for check in checks):
+        raise typer.Exit(NOT_ALL_COMPLETE)
 
 
 def schema(

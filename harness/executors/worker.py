@@ -43,7 +43,10 @@ def compute(task: TrialTask, place: Place, *, gpu: bool) -> Generator[TrialProgr
     from harness.executors.process_state import kept
 
     look_beside(place.beside)
+    if gpu:
+        from harness.trial.device import exact_arithmetic
 
+        exact_arithmetic()
     with kept() as changed:
         outcome = yield from _outcome(task, place, gpu=gpu)
     if changed:
@@ -71,7 +74,7 @@ def _outcome(task: TrialTask, place: Place, *, gpu: bool) -> Generator[TrialProg
     except MemoryError:
         return Lost(task, "oom", "out of memory", traceback.format_exc())
     except Exception as error:  # noqa: BLE001 - a trial may raise anything; it is an outcome, stored with its traceback
-        return Lost(task, _status(error), _message(error), _traceback())
+        return Lost(task, status_of(error), _message(error), _traceback())
     return Finished(task, rows)
 
 
@@ -91,7 +94,7 @@ def _traceback() -> str:
         return "(the traceback cannot be read)"
 
 
-def _status(error: BaseException) -> str:
+def status_of(error: BaseException) -> str:
     """Return what an exception makes of a trial; a full disk or a broken GPU is not the trial's fault."""
     if any(isinstance(cause, OSError) and cause.errno in MACHINE for cause in _causes(error)):
         return LOST

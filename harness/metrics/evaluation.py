@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -70,6 +70,8 @@ class Evaluation:
     """The networks themselves, where a trial is measured."""
     cache: Path | None = None
     """Folder for statistics of real images, by content; can be deleted at any time. None: nothing is kept."""
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    """Where networks of the harness's own compute features; all else is computed on the CPU, as the images are."""
 
     def __post_init__(self) -> None:
         _check("real", self.real)

@@ -30,6 +30,8 @@ EXTRACTORS = MappingProxyType(
     }
 )
 """Modules with ``features(images) -> (N, d)`` and ``feature_id() -> str``."""
+ON_THE_CPU = ("ocr",)
+"""Those of another runtime than torch."""
 GIVEN = "given"
 """Identity of features whose origin is not known here."""
 BATCH = 32
@@ -46,16 +48,22 @@ class Extractor:
     function: Callable[[Tensor], Tensor]
     identified: bool = True
     """The identity covers the weights, so features may be kept on disk."""
+    follows: bool = False
+    """It computes where the images are; others get them on the CPU."""
 
-    def extract(self, images: Tensor) -> Tensor:
+    def extract(self, images: Tensor, device: torch.device | None = None) -> Tensor:
         """Return the features (N, d), float32 on the CPU, of images (N, C, H, W) in [0, 1].
+
+        Args:
+            images: On the CPU.
+            device: Where to compute them, if the extractor can; its identity is that of the CPU's, within rounding.
 
         Raises:
             HarnessError: The extractor gave no table of finite numbers.
         """
         parts = []
         for batch in images.split(BATCH):
-            part = torch.as_tensor(self.function(batch))
+            part = torch.as_tensor(self.function(batch.to(device) if self.follows else batch))
             if part.ndim != 2 or len(part) != len(batch) or not bool(torch.isfinite(part).all()):
                 shape = tuple(part.shape)
                 raise HarnessError(
@@ -78,7 +86,9 @@ def extractor_named(name: str) -> Extractor:
     """
     if name in EXTRACTORS:
         module = importlib.import_module(EXTRACTORS[name])
-        return Extractor(name=name, feature_id=module.feature_id(), function=module.features)
+        return Extractor(
+            name=name, feature_id=module.feature_id(), function=module.features, follows=name not in ON_THE_CPU
+        )
     function = imported(name, "features")
     identity = getattr(function, "identity", None)
     source = inspect.getsourcefile(inspect.unwrap(function)) if inspect.isroutine(function) else None
@@ -120,11 +130,20 @@ class RealFeatures:
         return RealFeatures(_of(values), feature_id=GIVEN)
 
     @staticmethod
-    def of(extractor: Extractor, images: Tensor, *, images_id: str, folder: Path | None) -> RealFeatures:
+    def of(
+        extractor: Extractor,
+        images: Tensor,
+        *,
+        images_id: str,
+        folder: Path | None,
+        device: torch.device | None = None,
+    ) -> RealFeatures:
         """Return the features of images with this content hash, from the folder where they are there."""
         kept_in = folder if extractor.identified else None
-        key = (images_id, tuple(images.shape), extractor.feature_id)
-        found = kept(kept_in, (*key, "features 1"), lambda: _of(extractor.extract(images)))
+        key: tuple[object, ...] = (images_id, tuple(images.shape), extractor.feature_id)
+        if device is not None and device.type != "cpu":
+            key = (*key, device.type)  # another device rounds otherwise: its features are kept apart
+        found = kept(kept_in, (*key, "features 1"), lambda: _of(extractor.extract(images, device)))
         return RealFeatures(found, feature_id=extractor.feature_id, key=key, folder=kept_in)
 
     @functools.cached_property

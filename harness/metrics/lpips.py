@@ -68,7 +68,8 @@ def lpips_each(left: Tensor, right: Tensor) -> np.ndarray[Any, Any]:
 
 def lpips(task: MetricInput) -> Value:
     """Return the mean LPIPS distance over pairs, at least 0, lower is better."""
-    mean = averaged(lpips_each(task.evaluation.real, task.evaluation.fake))
+    evaluation = task.evaluation
+    mean = averaged(lpips_each(evaluation.real.to(evaluation.device), evaluation.fake.to(evaluation.device)))
     feature_id = feature_id_of("lpips", PREPROCESSING, weights_file())
     return Value(
         value=mean.value,

@@ -72,7 +72,10 @@ class MetricInput:
     def fake_features(self) -> Tensor:
         """Return the features (M, d) of the generated images, float32."""
         extractor = self.extractor()
-        features: Tensor = self.once(("fake", extractor.name), lambda: extractor.extract(self.evaluation.fake))
+        evaluation = self.evaluation
+        features: Tensor = self.once(
+            ("fake", extractor.name), lambda: extractor.extract(evaluation.fake, evaluation.device)
+        )
         return features
 
     def real_features(self) -> RealFeatures:
@@ -85,7 +88,8 @@ class MetricInput:
 
     def kept_features(self, images: Tensor, images_id: str) -> RealFeatures:
         """Return the features of images that do not change from one evaluation to the next."""
-        return RealFeatures.of(self.extractor(), images, images_id=images_id, folder=self.evaluation.cache)
+        folder, device = self.evaluation.cache, self.evaluation.device
+        return RealFeatures.of(self.extractor(), images, images_id=images_id, folder=folder, device=device)
 
     def sets(self) -> FeatureSets:
         """Return both sides' features."""

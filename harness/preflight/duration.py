@@ -44,7 +44,7 @@ def estimate(
         key = findings.data.hash
         if key not in timings:
             latent = findings.arm.settings.latent
-            timings[key] = time_evaluation(study.measure, findings.data, findings.pair, latent)
+            timings[key] = time_evaluation(study.measure, findings.data, findings.pair, latent, device=device)
         t = findings.arm.settings.training
         evaluations = len(study.measure.steps(t.steps))
         findings.pace = paces[findings.arm.name]

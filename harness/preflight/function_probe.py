@@ -166,7 +166,9 @@ def course(
         for step in steps:
             trainer.step = step
             progress = next(training)
-            tensors[f"{step}/losses"] = torch.tensor([progress.loss_d, progress.loss_g], dtype=torch.float64)
+            tensors[f"{step}/losses"] = torch.tensor(
+                [float(progress.loss_d), float(progress.loss_g)], dtype=torch.float64
+            )
             for net, network in pair.networks().items():
                 grads = {name: p.grad for name, p in named_weights(network) if p.grad is not None}
                 tensors |= {f"{step}/{net}/gradient/{name}": g.clone() for name, g in grads.items()}

@@ -33,10 +33,11 @@ from harness.preflight.own_networks import breach, too_large_to_try
 from harness.preflight.settings_read import changed_settings, own_parts, trained_by_own_code
 from harness.preflight.small_networks import Networks, Shape, shrinking, shrunk
 from harness.preflight.stage import Announce, stage
-from harness.preflight.stage_findings import arms_found, busy_found, data_found, pace_found, proofs_found
+from harness.preflight.stage_findings import NO_GPU, arms_found, busy_found, data_found, pace_found, proofs_found
 from harness.results.schema import ArmPlan
 from harness.study.design import Arm, own_code
 from harness.study.study import Study
+from harness.trial.device import timed_device
 from harness.trial.run import evaluation_of, measured_items
 
 __all__ = ["Fact", "Preflight", "preflight"]
@@ -74,7 +75,6 @@ def preflight(
     workers: int = 1,
     alone: bool = False,
     measure_speed: bool = True,
-    device: str = "cpu",
     announce: Announce = lambda _: None,
 ) -> Preflight:
     """Build every arm, compare it with the baseline, and work out what the study costs.
@@ -89,7 +89,6 @@ def preflight(
         alone: This process will compute them itself, so that there is no other whose start takes time.
         measure_speed: Time training steps and evaluations, and damage held-out images; otherwise nothing is said of
             time, nor of what the metrics see.
-        device: The device whose pace is measured.
         announce: Called as each stage begins, and as it ends with what it found.
 
     Raises:
@@ -124,8 +123,10 @@ def preflight(
                     damages = len({rung.damage for rung in rungs})
                     say(f"{len(study.measure.metrics)} metrics; {damages} known damages to held-out images measured")
                 with stage("pace", announce) as say:
-                    seconds = estimate(study, every, workers, busy, device)
-                    say(pace_found(every))
+                    device = timed_device(study.runner.gpus)
+                    if device is not None:
+                        seconds = estimate(study, every, workers, busy, device)
+                    say(pace_found(every) if device is not None else NO_GPU)
                     say(others := busy_found(busy_before), warning=bool(others))
     finally:
         if busy is not None:

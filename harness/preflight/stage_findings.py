@@ -42,6 +42,10 @@ def proofs_found(every: Sequence[ArmFindings]) -> str:
     return "; ".join(said) or "every arm computes something else than the baseline"
 
 
+NO_GPU = "unknown: trials take a GPU (runner.gpus), and this process sees none"
+"""What is said where the pace cannot be measured."""
+
+
 def pace_found(every: Sequence[ArmFindings]) -> str:
     """Return how long a step takes."""
     paces = [x.pace.seconds for x in every if x.pace is not None]

@@ -6,7 +6,7 @@ import copy
 import itertools
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ from harness.models.cost import NetworkCost
 from harness.plugins import in_words, place_of
 from harness.preflight.settings_read import trained_by_own_code
 from harness.study.study import MeasureSettings
+from harness.trial.device import clock_of
 from harness.trial.evaluated_networks import trained_networks
 from harness.trial.trainer import Trainer
 from harness.trial.training import train
@@ -86,12 +87,15 @@ def step_paces(
         if name in failures:
             continue
         try:
-            expected = step_multiply_adds(settings, size) / rate
+            # Only a CPU's pace is worked out: a GPU is asked.
+            expected = step_multiply_adds(settings, size) / rate if device == "cpu" else 0.0
             if expected <= SLOW_STEP:
                 taken = _timed(settings, pair, data, device, warm_up=1, steps=TIMED)
                 times[name] = [*times.get(name, []), *taken]
             elif turn == 0:
                 timings[name] = _slow_pace(settings, pair, data, device, expected)
+        except torch.OutOfMemoryError:
+            continue  # a GPU that others share may have room later: its pace is unknown, and a trial says what it is
         except Exception as error:
             if isinstance(error, (ValueError, RuntimeError)):
                 failures[name] = (
@@ -152,14 +156,6 @@ def _timed(
     return times[warm_up:]
 
 
-def clock_of(device: str) -> Callable[[], float]:
-    """Return the clock of one thread's work: processor time, which other programs on the machine do not disturb.
-
-    A GPU's work does not show in it; there it is the time of day.
-    """
-    return time.thread_time if device == "cpu" else time.perf_counter
-
-
 @dataclass(frozen=True)
 class EvaluationTiming:
     """Seconds that a study's metrics take."""
@@ -169,7 +165,9 @@ class EvaluationTiming:
     each: float
 
 
-def time_evaluation(plan: MeasureSettings, data: Dataset, pair: NetworkPair, latent: int | None) -> EvaluationTiming:
+def time_evaluation(
+    plan: MeasureSettings, data: Dataset, pair: NetworkPair, latent: int | None, *, device: str = "cpu"
+) -> EvaluationTiming:
     """Time an evaluation on a part of the held-out images, and scale it to all of them.
 
     Raises:
@@ -184,17 +182,19 @@ def time_evaluation(plan: MeasureSettings, data: Dataset, pair: NetworkPair, lat
         held.style[:sample],
         torch.zeros(sample, latent) if latent else None,
     )
-    generator, discriminator = copy.deepcopy(pair.generator).eval(), copy.deepcopy(pair.discriminator).eval()
+    there = torch.device(device)
+    generator, discriminator = (copy.deepcopy(net).eval().to(there) for net in (pair.generator, pair.discriminator))
     evaluation = Evaluation(
         real=real,
         fake=real.flip(0),
         paired=data.paired,
         train=_unit(data.train.target[:sample]),
         characters=held.labels[:sample],
-        networks=trained_networks(generator, discriminator, conditions, conditions, torch.device("cpu")),
+        networks=trained_networks(generator, discriminator, conditions, conditions, there),
+        device=there,
     )
     names = plan.measured
-    clock = clock_of("cpu")
+    clock = clock_of(device)
     laps = []
     for _ in range(2):
         before = clock()
@@ -202,7 +202,7 @@ def time_evaluation(plan: MeasureSettings, data: Dataset, pair: NetworkPair, lat
         laps.append(clock() - before)
     before = clock()
     with torch.no_grad():
-        generator(conditions.map(lambda x: x[:DRAWN]))
+        generator(conditions.map(lambda x: x[:DRAWN].to(there)))
     drawing = (clock() - before) * sample / min(sample, DRAWN)
     # A timed call measures real and generated images; later ones find the real ones' statistics kept.
     return EvaluationTiming(

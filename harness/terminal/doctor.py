@@ -31,6 +31,17 @@ class Finding:
         return f"{self.name}: {self.found}{f'; {self.fix[0]}' if self.fix else ''}"
 
 
+@dataclass(frozen=True)
+class Check:
+    """One thing that a GPU was tried for."""
+
+    name: str
+    passed: bool
+    found: str
+    """In words."""
+    seconds: float
+
+
 EXTRAS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "dashboard": (("optuna_dashboard", "plotly", "cheroot"), "the Optuna dashboard"),
     "inception": (("torch_fidelity",), "the published FID's network"),

@@ -78,7 +78,8 @@ RELATIVISTIC = {
 
 def category(logits: Tensor, style: Tensor) -> Tensor:
     """Return zi2zi's category loss: binary cross-entropy of (N, S) logits against one-hot styles, over all styles."""
-    return F.binary_cross_entropy_with_logits(logits, F.one_hot(style, logits.shape[1]).to(logits.dtype))
+    styles = torch.arange(logits.shape[1], device=logits.device)  # F.one_hot looks at its values: a GPU is waited for
+    return F.binary_cross_entropy_with_logits(logits, (style[:, None] == styles).to(logits.dtype))
 
 
 def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, mix: Tensor) -> Tensor:

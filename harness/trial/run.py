@@ -7,7 +7,7 @@ import json
 import math
 import statistics
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,9 +34,10 @@ from harness.trial.diagnostics import diversity, layer_norms, oscillation, overf
 from harness.trial.evaluated_networks import generate, trained_networks
 from harness.trial.peak_memory import Peak
 from harness.trial.task import TrialProgress, TrialTask
-from harness.trial.trainer import Trainer
+from harness.trial.trainer import Progress, Trainer
 from harness.trial.training import train
 
+CPU = torch.device("cpu")
 SHOWN = 12
 """Held-out items in the strips of samples."""
 PROGRESS_EVERY = 0.2
@@ -166,34 +167,46 @@ class _Course:
         s = self.task.settings
         log_every = max(1, s.training.steps // self.task.measure.signals)
         clock = saved = yielded = time.perf_counter()
+        unread: list[Progress] = []
         for progress in train(trainer, log_every=log_every):
+            unread.append(progress)
             now = time.perf_counter()
-            self.step_seconds.append(now - clock)
-            worst = max(abs(progress.loss_d), abs(progress.loss_g))
-            if not worst <= s.failures.loss_limit:
-                raise Diverged(
-                    progress.step, f"losses {progress.loss_d:.4g} and {progress.loss_g:.4g} at step {progress.step}"
-                )
+            save = checkpoint is not None and now - saved > every
+            say = now - yielded > PROGRESS_EVERY or progress.step == s.training.steps
+            if trainer.asynchronous and not (progress.signals or progress.step in self.at or save or say):
+                continue
+            losses = [(each.step, float(each.loss_d), float(each.loss_g)) for each in unread]
+            unread.clear()
+            now = time.perf_counter()
+            self.step_seconds += [(now - clock) / len(losses)] * len(losses)
+            self._check(losses)
+            _, loss_d, loss_g = losses[-1]
             if progress.signals:
-                self.signals.append(
-                    {"step": progress.step, "loss_d": progress.loss_d, "loss_g": progress.loss_g, **progress.signals}
-                )
+                self.signals.append({"step": progress.step, "loss_d": loss_d, "loss_g": loss_g, **progress.signals})
             if progress.step in self.at:
                 self._measure(trainer, progress.step)
-            if checkpoint is not None and time.perf_counter() - saved > every:
+            if save and checkpoint is not None:
                 checkpoints.save(checkpoint, self.key, self.state(trainer))
                 saved = time.perf_counter()
-            if now - yielded > PROGRESS_EVERY or progress.step == s.training.steps:
+            if say:
                 yielded = now
                 try:
-                    yield TrialProgress(
-                        self.task.trial_id, progress.step, s.training.steps, progress.loss_d, progress.loss_g
-                    )
+                    yield TrialProgress(self.task.trial_id, progress.step, s.training.steps, loss_d, loss_g)
                 except GeneratorExit:
                     if checkpoint is not None:
                         checkpoints.save(checkpoint, self.key, self.state(trainer))
                     raise
             clock = time.perf_counter()
+
+    def _check(self, losses: Sequence[tuple[int, float, float]]) -> None:
+        """Look at the losses of some steps.
+
+        Raises:
+            Diverged: One is beyond the study's limit.
+        """
+        for step, loss_d, loss_g in losses:
+            if not all(abs(loss) <= self.task.settings.failures.loss_limit for loss in (loss_d, loss_g)):
+                raise Diverged(step, f"losses {loss_d:.4g} and {loss_g:.4g} at step {step}")
 
     def _measure(self, trainer: Trainer, step: int) -> None:
         """Measure the generator on the held-out items, leaving the training as it was."""
@@ -203,7 +216,7 @@ class _Course:
         networks = trained_networks(
             trainer.measured, trainer.pair.discriminator, self.items.conditions, self.items.of_real, trainer.device
         )
-        evaluation = evaluation_of(images, self.items, self.data, self.cache, networks)
+        evaluation = evaluation_of(images, self.items, self.data, self.cache, networks, trainer.device)
         for measured in measure(self.task.measure.measured, evaluation):
             self.rows.append(
                 {"trial_id": self.task.trial_id, "step": step, "metric": measured.metric, **measured.columns()}
@@ -292,7 +305,12 @@ def measured_items(data: Dataset, plan: MeasureSettings, latent: int | None) -> 
 
 
 def evaluation_of(
-    images: Tensor, items: MeasuredItems, data: Dataset, cache: Path | None, networks: TrainedNetworks | None = None
+    images: Tensor,
+    items: MeasuredItems,
+    data: Dataset,
+    cache: Path | None,
+    networks: TrainedNetworks | None = None,
+    device: torch.device = CPU,
 ) -> Evaluation:
     """Return what metrics are computed from.
 
@@ -302,6 +320,7 @@ def evaluation_of(
         data: Where the items come from.
         cache: Folder of real statistics, by content.
         networks: Those that made the images, where metrics may ask them.
+        device: Where features are computed.
     """
     return Evaluation(
         real=to_unit_range(items.real),
@@ -313,6 +332,7 @@ def evaluation_of(
         seed=0,
         networks=networks,
         cache=cache,
+        device=device,
     )
 
 

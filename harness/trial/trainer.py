@@ -27,8 +27,9 @@ class Progress:
 
     step: int
     """Steps done, from 1."""
-    loss_d: float
-    loss_g: float
+    loss_d: float | Tensor
+    """A tensor of one number where nobody has waited for the device to compute it; `float` does."""
+    loss_g: float | Tensor
     signals: dict[str, float] = field(default_factory=dict)
     """What is logged, on the steps asked for; empty on the others."""
 
@@ -78,6 +79,8 @@ class Trainer:
         self.block = block
         self.step = 0
         self.device = next(pair.generator.parameters()).device
+        self.asynchronous = self.device.type != "cpu"
+        """The device computes while the next steps are prepared; whoever reads a number of it waits."""
         self.split = split
         self.order = BatchOrder(len(split), self.settings.batch_size, block)
         o = self.settings.optimizer
@@ -166,11 +169,14 @@ class Trainer:
         """Return the batch of this step, or of one of several turns that each step has: as `batch`."""
         return self.batch(self.step * turns + turn, f"{self.step}/{turn}")
 
-    def done(self, *, loss_g: float, loss_d: float = 0.0, signals: Mapping[str, float] | None = None) -> Progress:
+    def done(
+        self, *, loss_g: float | Tensor, loss_d: float | Tensor = 0.0, signals: Mapping[str, float] | None = None
+    ) -> Progress:
         """End a step: move the average, count, and return what to yield.
 
         Args:
-            loss_g: What the generator minimised; a trial whose loss is not finite, or too large, has diverged.
+            loss_g: What the generator minimised; a trial whose loss is not finite, or too large, has diverged. Give the
+                tensor itself: `.item()` waits for a GPU at every step.
             loss_d: The same of the discriminator.
             signals: Further numbers to store, if `logging`.
         """
@@ -180,6 +186,7 @@ class Trainer:
         if self.average is not None:
             update_average(self.average, self.pair.generator, self.settings.ema)
         self.step += 1
+        loss_d, loss_g = (x.detach() if isinstance(x, Tensor) else x for x in (loss_d, loss_g))
         return Progress(self.step, loss_d, loss_g, logged)
 
     def batch(self, index: int, purpose: str) -> tuple[Conditions, Tensor]:

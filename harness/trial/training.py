@@ -135,7 +135,7 @@ def gan(trainer: Trainer) -> Iterator[Progress]:
                 signals |= adaptive.signals()
         if adaptive is not None:
             adaptive.end_step()
-        yield trainer.done(loss_g=loss_g.item(), loss_d=loss_d, signals=signals)
+        yield trainer.done(loss_g=loss_g, loss_d=loss_d, signals=signals)
 
 
 def _shown(
@@ -184,8 +184,8 @@ def _discriminator_update(
 
 def _discriminator_backward(
     update: losses.DiscriminatorUpdate, settings: LossSettings, precision: torch.autocast
-) -> float:
-    """Leave the gradients of the discriminator's loss on its parameters and return the loss."""
+) -> Tensor:
+    """Leave the gradients of the discriminator's loss on its parameters and return the loss, in float64."""
     with precision:
         loss_real, loss_fake = (
             functools.reduce(torch.add, losses.weighted(terms, update, settings).values())
@@ -197,7 +197,7 @@ def _discriminator_backward(
         loss_fake.backward()
     else:
         (loss_real + loss_fake).backward()
-    return loss_real.item() + loss_fake.item()
+    return loss_real.detach().double() + loss_fake.detach().double()
 
 
 def _judgement_signals(real: Tensor, fake: Tensor) -> dict[str, float]:

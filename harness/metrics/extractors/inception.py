@@ -59,4 +59,4 @@ def features(images: Tensor) -> Tensor:
 def logits(pooled: Tensor) -> Tensor:
     """Return class logits (N, 1008) of features (N, 2048), without offsets, as the Inception Score was published."""
     weight: Tensor = network().get_parameter("fc.weight")
-    return pooled.to(weight) @ weight.T
+    return (pooled.to(weight) @ weight.T).to(pooled.device)
