@@ -107,6 +107,12 @@ def browser(session: nox.Session) -> None:
 
 
 @nox.session
+def docs(session: nox.Session) -> None:
+    """The documentation as pages to be read from disk, in site/; a link that leads nowhere is an error."""
+    session.run("mkdocs", "build", "--strict", "--quiet", *session.posargs, env={"NO_MKDOCS_2_WARNING": "1"})
+
+
+@nox.session
 def benchmarks(session: nox.Session) -> None:
     """Every benchmark, one after another: an hour on two cores."""
     for script in ("training_step", "frechet", "extractors", "peak", "load", "throughput", "error_rates"):

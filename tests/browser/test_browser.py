@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,6 +19,7 @@ from harness.report.write import write
 from harness.verdicts.judge import judge_stored
 
 sync_api = pytest.importorskip("playwright.sync_api")
+ROOT = Path(__file__).parents[2]
 CHROMIUM = Path("/usr/bin/chromium")
 REBOUND = "rebound.example"
 """What a web page is called whose name resolves to this machine."""
@@ -210,4 +214,37 @@ def test_the_page_over_studies_fits_every_screen_and_shows_each_verdict(
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.locator(".mark").all_inner_texts() == ["helps", "negligible"] * 2
     assert page.locator("thead").is_visible() is (width > 768)
+    assert watched.complaints == []
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("material", reason="pip install -e '.[docs]'")
+    path = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(path)]
+    subprocess.run(command, cwd=ROOT, env={**os.environ, "NO_MKDOCS_2_WARNING": "1"}, check=True)
+    return path
+
+
+def test_the_documentation_is_read_and_searched_from_disk_and_asks_for_nothing_else(
+    watched: Watched, site: Path
+) -> None:
+    page = watched.page
+    page.goto((site / "decisions" / "index.html").as_uri())
+    page.locator("input[name=query]").click()
+    page.keyboard.type("positive control")
+    page.locator(".md-search-result__item").first.wait_for()
+    page.locator(".md-search-result__link").first.click()
+    page.get_by_role("heading", name="What a verdict rests on").wait_for()
+    for name in ("index", "other-tools"):
+        page.goto((site / f"{name}.html").as_uri())
+        for width in (390, 768, 1440):
+            page.set_viewport_size({"width": width, "height": 900})
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, (name, width)
+    page.goto((site / "gallery.html").as_uri())
+    broken = page.evaluate("[...document.images].filter(i => i.complete && !i.naturalWidth).map(i => i.src)")
+    assert broken == []
+    page.get_by_role("link", name="report", exact=True).first.click()
+    page.locator("#verdict").wait_for()
+    assert all(url.startswith((site.as_uri(), "data:", "blob:")) for url in watched.requests)
     assert watched.complaints == []
