@@ -68,7 +68,7 @@ def diffusion(trainer: Trainer) -> Iterator[Progress]:
         trainer.optimizer_g.zero_grad()
         loss.backward()
         trainer.optimizer_g.step()
-        yield trainer.done(loss_g=loss.item())
+        yield trainer.done(loss_g=loss)
 
 
 def _bce(logits: Tensor, target: float) -> Tensor:

@@ -26,6 +26,8 @@ class Split:
     """int64 (N,): index into the data set's styles."""
     labels: tuple[str, ...]
     """N texts for people: the character, or the name of the file."""
+    aligned: bool = True
+    """Each source is its target's own; otherwise both are images of two kinds, in any order."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -80,6 +82,7 @@ class Dataset:
             None if split.source is None else split.source[chosen],
             split.style[chosen],
             tuple(split.labels[i] for i in chosen.tolist()),
+            split.aligned,
         )
         gone = sorted(set(split.style.tolist()) - set(part.style.tolist()))
         if gone:
@@ -107,7 +110,12 @@ class Dataset:
 
     @property
     def paired(self) -> bool:
-        """Whether every target has a source."""
+        """Whether every target has a source of its own."""
+        return self.sourced and self.train.aligned
+
+    @property
+    def sourced(self) -> bool:
+        """Whether there are sources to draw from, of pairs or of another kind of images."""
         return self.train.source is not None
 
     @property
@@ -131,7 +139,8 @@ def content_hash(splits: Iterable[tuple[str, Split]], styles: tuple[str, ...]) -
     for name, split in splits:
         tensors = {"target": split.target, "source": split.source, "style": split.style}
         shapes = {key: None if tensor is None else list(tensor.shape) for key, tensor in tensors.items()}
-        digest.update(json.dumps([name, styles, split.labels, shapes]).encode())
+        apart = [] if split.aligned else ["unaligned"]
+        digest.update(json.dumps([name, styles, split.labels, shapes, *apart]).encode())
         for tensor in tensors.values():
             if tensor is not None:
                 digest.update(tensor.contiguous().cpu().numpy().data)

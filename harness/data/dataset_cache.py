@@ -62,10 +62,11 @@ def cached(folder: Path | None, key: str, make: Callable[[], Dataset]) -> Datase
 
 
 def _write(path: Path, dataset: Dataset) -> None:
-    meta = {"styles": dataset.styles, "hash": dataset.hash, "notes": dataset.notes}
+    meta: dict[str, Any] = {"styles": dataset.styles, "hash": dataset.hash, "notes": dataset.notes}
     arrays: dict[str, npt.NDArray[Any]] = {}
     for name, split in (("train", dataset.train), ("heldout", dataset.heldout)):
         meta[f"{name}_labels"] = split.labels
+        meta[f"{name}_aligned"] = split.aligned
         arrays[f"{name}_target"] = split.target.numpy()
         arrays[f"{name}_style"] = split.style.numpy()
         if split.source is not None:
@@ -98,4 +99,5 @@ def _split(arrays: Any, meta: dict[str, Any], name: str) -> Split:
         source=torch.from_numpy(arrays[source]) if source in arrays else None,
         style=torch.from_numpy(arrays[f"{name}_style"]),
         labels=tuple(meta[f"{name}_labels"]),
+        aligned=meta.get(f"{name}_aligned", True),
     )

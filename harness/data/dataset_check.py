@@ -60,6 +60,8 @@ def _problems(dataset: Dataset, image_size: int | None, channels: int | None) ->
     if (train.source is None) != (heldout.source is None):
         yield "source: in one split only; pairs in both, or in neither"
         return
+    if train.aligned != heldout.aligned:
+        yield "aligned: in one split only; sources are their targets' own in both, or in neither"
     if image_size is not None and dataset.image_size != image_size:
         yield f"train.target: {dataset.image_size} px; image_size is {image_size}"
     if channels is not None and dataset.channels != channels:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,12 +12,12 @@ from PIL import Image
 
 from harness.data.dataset import Dataset, Split
 from harness.data.dataset_cache import cached, key_of, listing_digest
+from harness.data.pictures import folder_of, pictures_below
 from harness.data.pixels import Pixels, fit, to_pixels
 from harness.data.split import hold_out
 from harness.errors import DataError, MissingExtraError
 from harness.image_files import SUFFIXES, decode, read_bytes
 from harness.study.settings import FaceSettings, ImageFolderSettings
-from harness.study_folder import located
 
 FACES = 100
 """The first images of `lfw_subset` are faces, the other 100 are not (its docstring)."""
@@ -33,10 +32,8 @@ def load_images(settings: ImageFolderSettings, cache: Path | None = None) -> Dat
     Raises:
         DataError: No such folder, fewer than two pictures, or broken ones (all of them are named).
     """
-    root = located(settings.path)
-    if not root.is_dir():
-        raise DataError(f"data.path: no folder {settings.path}; give the folder that holds the images")
-    files = _pictures(root)
+    root = folder_of(settings.path)
+    files = pictures_below(root)
     if not files:
         raise DataError(f"{settings.path}: no pictures in it or below; looked for {', '.join(sorted(SUFFIXES))}")
     key = key_of(
@@ -45,15 +42,6 @@ def load_images(settings: ImageFolderSettings, cache: Path | None = None) -> Dat
         settings=settings.model_dump(include={"image_size", "channels", "holdout", "limit"}),
     )
     return cached(cache, key, lambda: _make(settings, files))
-
-
-def _pictures(root: Path) -> list[Path]:
-    return sorted(
-        Path(folder, name)
-        for folder, _, names in os.walk(root)
-        for name in names
-        if name[0] != "." and Path(name).suffix.lower() in SUFFIXES
-    )
 
 
 def _make(settings: ImageFolderSettings, files: Sequence[Path]) -> Dataset:

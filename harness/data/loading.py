@@ -5,19 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 
 from harness import plugins as doors
+from harness.data.class_folders import load_classes
 from harness.data.dataset import Dataset
 from harness.data.dataset_check import check_dataset
 from harness.data.glyphs import load_glyphs
 from harness.data.image_folders import load_faces, load_images
 from harness.data.image_pairs import load_pairs
+from harness.data.two_kinds import load_side_by_side, load_unpaired
 from harness.errors import DataError
 from harness.study.settings import (
+    ClassFolderSettings,
     CustomDataSettings,
     DataSettings,
     FaceSettings,
     GlyphSettings,
     ImageFolderSettings,
     ImagePairSettings,
+    SideBySideSettings,
+    UnpairedSettings,
 )
 
 
@@ -39,6 +44,12 @@ def load(settings: DataSettings, cache: Path | None = None) -> Dataset:
             whole = load_glyphs(settings, cache)
         case ImagePairSettings():
             whole = load_pairs(settings, cache)
+        case ClassFolderSettings():
+            whole = load_classes(settings, cache)
+        case SideBySideSettings():
+            whole = load_side_by_side(settings, cache)
+        case UnpairedSettings():
+            whole = load_unpaired(settings, cache)
         case FaceSettings():
             whole = load_faces(settings)
         case CustomDataSettings():

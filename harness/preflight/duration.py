@@ -34,7 +34,7 @@ def estimate(
     if busy is not None:
         started = busy.start_seconds()
         settings, _, _, data = next(iter(arms.values()))
-        busy.train(settings, styles=len(data.styles), paired=data.paired)
+        busy.train(settings, styles=len(data.styles), paired=data.sourced)
     paces, failures = step_paces(arms, device=device)
     timings: dict[str, EvaluationTiming] = {}
     for findings in every:

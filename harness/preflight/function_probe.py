@@ -194,7 +194,7 @@ def random_split(settings: TrialSettings, shape: Shape, count: int) -> Split:
         for name in ("source", "target")
     )
     style = torch.arange(count) % shape.styles
-    return Split(target, source if shape.paired else None, style, tuple(map(str, range(count))))
+    return Split(target, source if shape.paired else None, style, tuple(map(str, range(count))), shape.aligned)
 
 
 class _TypedTrainer(Trainer):

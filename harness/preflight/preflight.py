@@ -104,7 +104,7 @@ def preflight(
         with torch.random.fork_rng(devices=[]):
             with stage("data", announce) as say:
                 every = [
-                    ArmFindings(arm, Shape(len(data.styles), data.paired), data)
+                    ArmFindings(arm, Shape(len(data.styles), data.sourced, data.train.aligned), data)
                     for arm, data in _with_data(arms, cache)
                 ]
                 say(data_found(every[0].data))

@@ -26,6 +26,9 @@ class Shape:
 
     styles: int
     paired: bool
+    """Whether there are sources to draw from."""
+    aligned: bool = True
+    """Whether a source is its target's own."""
 
 
 class Networks:

@@ -74,10 +74,10 @@ def _refused_metrics(study: Study) -> Iterable[Problem]:
     data = study.data
     if data.PAIRED is None:
         return
-    if study.measure.generated is not None and data.PAIRED:
+    if study.measure.generated is not None and data.SOURCED:
         yield (
             ("measure", "generated"),
-            "each held-out pair gives one generated image; leave it out, and set measure.images and data.holdout",
+            "each held-out source gives one generated image; leave it out, and set measure.images and data.holdout",
         )
     for name in study.measure.metrics:
         reason = refusal(metric_named(name), paired=data.PAIRED, characters=data.CHARACTERS)
@@ -217,7 +217,7 @@ def _too_much(study: Study) -> Iterable[Problem]:
 def _sources(study: Study) -> Iterable[Problem]:
     """Yield that a U-Net, which redraws a source image, has none."""
     varied = any(axis in ("data", "generator", "data.kind", "generator.kind") for axis in study.axes)
-    if isinstance(study.generator, UNetSettings) and study.data.PAIRED is False and not varied:
+    if isinstance(study.generator, UNetSettings) and study.data.SOURCED is False and not varied:
         kind = f"data of kind {study.data.kind}"
         yield ("generator",), f"kind unet redraws a source image, and {kind} has none; use kind dcgan, or other data"
 

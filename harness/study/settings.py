@@ -34,7 +34,9 @@ class ImageSettings(Settings):
     always among more; what is held out stays as it is."""
 
     PAIRED: ClassVar[bool | None] = False
-    """Whether each image is redrawn from a source; None where only the loaded data tells."""
+    """Whether each image is redrawn from a source of its own; None where only the loaded data tells."""
+    SOURCED: ClassVar[bool | None] = False
+    """Whether there are sources to draw from, of pairs or of another kind of images."""
     CHARACTERS: ClassVar[bool] = False
     """Whether labels are the characters that the images show."""
     TRAINED_ON: ClassVar[frozenset[str]] = frozenset({"augment", "limit"})
@@ -66,6 +68,7 @@ class GlyphSettings(ImageSettings):
     """zi2zi's augmentation of training pairs: joint enlargement by up to 5 %, random crop, occasional blur."""
 
     PAIRED: ClassVar[bool | None] = True
+    SOURCED: ClassVar[bool | None] = True
     CHARACTERS: ClassVar[bool] = True
 
 
@@ -82,6 +85,7 @@ class ImagePairSettings(ImageSettings):
     """zi2zi's augmentation of training pairs: joint enlargement by up to 5 %, random crop, occasional blur."""
 
     PAIRED: ClassVar[bool | None] = True
+    SOURCED: ClassVar[bool | None] = True
 
 
 class ImageFolderSettings(ImageSettings):
@@ -101,6 +105,49 @@ class ImageFolderSettings(ImageSettings):
     """`flip` mirrors each training image with probability one half."""
 
     TRAINED_ON: ClassVar[frozenset[str]] = frozenset({"augment"})
+
+
+class PictureSettings(ImageSettings):
+    """What folders of colour pictures have in common."""
+
+    path: Text
+    """The folder."""
+    channels: Literal[1, 3] = 3
+    """1 for grey, 3 for colour."""
+    image_size: Annotated[int, Strict(), Field(ge=4, le=1024)] = 64
+    """Height and width in pixels; a power of two."""
+    augment: Literal["none", "flip"] = "none"
+    """`flip` mirrors each training image with probability one half, along with its source."""
+
+
+class ClassFolderSettings(PictureSettings):
+    """A folder for each class, with its pictures at any depth: each class is a style."""
+
+    kind: Literal["classes"] = "classes"
+    """`classes`: sub-folders are classes."""
+
+
+class SideBySideSettings(PictureSettings):
+    """pix2pix's data: pictures of A and B side by side, or folders A and B with pictures of equal names."""
+
+    kind: Literal["pix2pix"] = "pix2pix"
+    """`pix2pix`: each picture of A with its own of B."""
+    direction: Literal["AtoB", "BtoA"] = "AtoB"
+    """Which is the source, and which is to be drawn from it; A is on the left."""
+
+    PAIRED: ClassVar[bool | None] = True
+    SOURCED: ClassVar[bool | None] = True
+
+
+class UnpairedSettings(PictureSettings):
+    """CycleGAN's data: pictures of two kinds, none of which belongs to any of the other."""
+
+    kind: Literal["unpaired"] = "unpaired"
+    """`unpaired`: folders trainA and trainB, perhaps testA and testB; or A and B."""
+    direction: Literal["AtoB", "BtoA"] = "AtoB"
+    """Which are the sources, and which is to be drawn from them."""
+
+    SOURCED: ClassVar[bool | None] = True
 
 
 class FaceSettings(ImageSettings):
@@ -123,6 +170,7 @@ class CustomDataSettings(ImageSettings):
     """None but your own."""
 
     PAIRED: ClassVar[bool | None] = None
+    SOURCED: ClassVar[bool | None] = None
     TRAINED_ON: ClassVar[frozenset[str]] = frozenset({"limit", "options"})
     """Whether the options leave the held-out images as they are shows when the data is loaded."""
 
@@ -131,6 +179,9 @@ DataSettings = Annotated[
     Annotated[GlyphSettings, Tag("glyphs")]
     | Annotated[ImagePairSettings, Tag("pairs")]
     | Annotated[ImageFolderSettings, Tag("images")]
+    | Annotated[ClassFolderSettings, Tag("classes")]
+    | Annotated[SideBySideSettings, Tag("pix2pix")]
+    | Annotated[UnpairedSettings, Tag("unpaired")]
     | Annotated[FaceSettings, Tag("faces")]
     | Annotated[CustomDataSettings, Tag("custom")],
     Discriminator(_kind),

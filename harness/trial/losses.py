@@ -136,6 +136,8 @@ class GeneratorUpdate:
     settings: LossSettings
     classifies: bool
     """The discriminator has a head for styles."""
+    aligned: bool = True
+    """A source is that of the real image at its place."""
     shown: Callable[[Tensor, Conditions, str], tuple[Tensor, Conditions]] = lambda images, conditions, _: (
         images,
         conditions,
@@ -242,7 +244,7 @@ GENERATOR_TERMS: dict[str, Term] = {
     "l1": Term(
         lambda s: s.l1,
         lambda u: F.l1_loss(u.generated.image, u.real),
-        lambda u: u.conditions.source is not None,
+        lambda u: u.conditions.source is not None and u.aligned,
     ),
     "category": Term(
         lambda s: s.category,

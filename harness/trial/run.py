@@ -286,8 +286,8 @@ def measured_items(data: Dataset, plan: MeasureSettings, latent: int | None) -> 
     held = data.heldout
     chosen = torch.randperm(len(held), generator=stream(data.draws, "measure/items"))[: plan.images]
     samples = plan.generated or len(chosen)
-    if data.paired and samples != len(chosen):
-        raise HarnessError("measure.generated: each held-out pair gives one generated image; leave it out")
+    if data.sourced and samples != len(chosen):
+        raise HarnessError("measure.generated: each held-out source gives one generated image; leave it out")
     of_samples = chosen[torch.arange(samples) % len(chosen)]
     conditions = Conditions(
         source=None if held.source is None else to_range(held.source[of_samples]),

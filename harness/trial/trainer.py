@@ -41,8 +41,8 @@ class BatchOrder:
     other batch sizes still see the same order, and a trial can go on from any step.
     """
 
-    def __init__(self, items: int, batch_size: int, block: str) -> None:
-        self.items = items
+    def __init__(self, items: int, batch_size: int, block: str, name: str = "data-order") -> None:
+        self.items, self.name = items, name
         self.batch_size = batch_size
         self.block = block
         self._epoch = -1
@@ -50,7 +50,7 @@ class BatchOrder:
 
     def _epoch_order(self, epoch: int) -> Tensor:
         if epoch != self._epoch:
-            self._order = torch.randperm(self.items, generator=stream(self.block, f"data-order/{epoch}"))
+            self._order = torch.randperm(self.items, generator=stream(self.block, f"{self.name}/{epoch}"))
             self._epoch = epoch
         return self._order
 
@@ -83,6 +83,9 @@ class Trainer:
         """The device computes while the next steps are prepared; whoever reads a number of it waits."""
         self.split = split
         self.order = BatchOrder(len(split), self.settings.batch_size, block)
+        self.source_order = (
+            self.order if split.aligned else BatchOrder(len(split), self.settings.batch_size, block, "source-order")
+        )
         o = self.settings.optimizer
         self.optimizer_g = optimizer_of(pair.generator, o, o.lr)
         self.optimizer_d = optimizer_of(pair.discriminator, o, o.lr_discriminator or o.lr)
@@ -193,7 +196,8 @@ class Trainer:
         """Return what to generate from and the (N, C, S, S) real images in [-1, 1] of one batch."""
         chosen = self.order.batch(index)
         target = to_range(self.split.target[chosen])
-        source = None if self.split.source is None else to_range(self.split.source[chosen])
+        sources = chosen if self.split.aligned else self.source_order.batch(index)
+        source = None if self.split.source is None else to_range(self.split.source[sources])
         if self.augmentation != "none":
             source, target = augment(
                 source, target, mode=self.augmentation, generator=stream(self.block, f"augment/{purpose}")

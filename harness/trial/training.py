@@ -110,6 +110,7 @@ def gan(trainer: Trainer) -> Iterator[Progress]:
                             generated,
                             s.loss,
                             classifies=judged.on_real.category is not None,
+                            aligned=trainer.split.aligned,
                             shown=_shown(trainer, f"{step}/generator/{turn}", adaptive),
                         ),
                         s.loss,

@@ -123,9 +123,10 @@ def test_errors_of_a_loop_are_one_line_in_a_plan(tmp_path: Path) -> None:
     assert "raised AttributeError: 'NetworkPair' object has no attribute 'painter' (own_loops.py, line" in done.stderr
 
 
-def test_the_loop_of_the_docs_is_the_one_that_is_tested() -> None:
+def test_the_loops_of_the_docs_are_those_that_are_tested() -> None:
     page = (tiny.ROOT / "docs" / "own-code.md").read_text(encoding="utf-8")
     assert inspect.getsource(own_loops.autoencoder) in page
+    assert inspect.getsource(own_loops.diffusion) in page
 
 
 @pytest.mark.slow
