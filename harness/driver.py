@@ -392,7 +392,7 @@ class Driver:
         match event:
             case Started(task):
                 self._running.started(task.trial_id, task.arm, task.block)
-            case TrialProgress(trial_id, step, steps):
+            case TrialProgress(trial_id, step, steps) if steps > 1:
                 self._running.progress(trial_id, step, steps)
             case Finished(task) | Lost(task):
                 self._running.ended(task.trial_id)

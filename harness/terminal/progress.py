@@ -209,8 +209,7 @@ class View:
             mark, style = MARKS[self.cells[arm, block]]
             return Text(mark, style)
         if (arm, block) in running:
-            progress = running[arm, block]
-            return Text(f"{100 * progress.step // progress.steps} %" if progress else "…", "cyan")
+            return Text(share_done(running[arm, block]), "cyan")
         return Text("·" if (arm, block) in self.wanted else "", "dim")
 
     def _say(self, text: str, style: str = "") -> None:
@@ -241,6 +240,11 @@ def blocks_at_work(blocks: list[int], running: set[int], most: int = SHOWN) -> l
     last = max((blocks.index(block) for block in running if block in blocks), default=0)
     start = min(max(0, last - most + 3), len(blocks) - most)
     return blocks[start : start + most]
+
+
+def share_done(progress: TrialProgress | None) -> str:
+    """Return how far a trial is; a command gives signs of life only, more than its one step."""
+    return "…" if progress is None or progress.steps <= 1 else f"{100 * progress.step // progress.steps} %"
 
 
 def _line_of(trial_id: str, progress: TrialProgress | None) -> Text:

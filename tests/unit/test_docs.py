@@ -19,6 +19,8 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 CODE = [p for folder in ("harness", "studies", "tests", "benchmarks") for p in sorted((ROOT / folder).rglob("*"))]
 SOURCES = [p for p in CODE if p.suffix in (".py", ".yaml", ".j2") and p != Path(__file__)]
+PLAIN = ("index", "tutorial", "matching", "dashboard", "gallery", "faq", "other-tools", "glossary")
+"""Pages that are read before any other, by people who know neither statistics nor this program."""
 CLAIM = r"\b00[0-4]-(?:x|\d+)"
 
 
@@ -90,6 +92,19 @@ def test_a_name_that_does_not_exist_is_seen() -> None:
     assert exists("harness.driver.Driver.run")
     assert not exists("harness.driver.Driver.walk")
     assert not exists("harness.drive")
+
+
+def sentences(page: Path) -> Iterator[str]:
+    """Yield the sentences of a page's prose, links by their text; tables and headings are none."""
+    for paragraph in re.split(r"\n\s*\n|\n(?=[-|#])", prose(page)):
+        if not paragraph.lstrip().startswith(("|", "#")):
+            words = re.sub(r"\]\([^)]*\)", "]", " ".join(paragraph.split()))
+            yield from re.split(r"(?<=[.!?:])\s+(?=[A-Z*'`(\[])", words)
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_pages_for_everybody_have_no_long_sentence(name: str) -> None:
+    assert [one for one in sentences(ROOT / "docs" / f"{name}.md") if len(one) > 200] == []
 
 
 def test_comments_point_to_nothing_outside_the_repository() -> None:

@@ -18,9 +18,10 @@ from harness.preflight.busy_cores import busy_cores
 from harness.preflight.stage import Stage, stage
 from harness.results.running import FILE, Running, running
 from harness.statistics.number_format import aligned
-from harness.terminal.progress import View, blocks_at_work
+from harness.terminal.progress import View, blocks_at_work, share_done
 from harness.terminal.summary import summary
 from harness.terminal.time_left import TimeLeft
+from harness.trial.task import TrialProgress
 from harness.verdicts.judge import StudyVerdicts, judge_stored
 
 HEAVY = {"torch", "numpy", "pandas", "pydantic", "scipy", "optuna", "matplotlib"}
@@ -66,6 +67,11 @@ def test_the_live_table_shows_the_blocks_at_work() -> None:
         assert running_blocks <= set(shown)
         assert len(shown) == 12
     assert blocks_at_work(blocks[:7], set()) == blocks[:7]
+
+
+def test_a_command_that_gives_signs_of_life_is_at_work_and_not_at_1900_percent() -> None:
+    progress = [None, *(TrialProgress("b000-a", step, steps, 0.0, 0.0) for step, steps in ((19, 1), (30, 120)))]
+    assert [share_done(one) for one in progress] == ["…", "…", "25 %"]
 
 
 def test_the_time_that_is_left_blends_plan_and_pace_and_settles(monkeypatch: pytest.MonkeyPatch) -> None:
