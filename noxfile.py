@@ -113,6 +113,12 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
+def gpu(session: nox.Session) -> None:
+    """On a machine with a GPU: the CPU's results within a tolerance, reruns, a lack of memory, two trials a card."""
+    session.run("pytest", "-q", "-m", "gpu", "-n", "0", "tests/gpu", *session.posargs)
+
+
+@nox.session
 def benchmarks(session: nox.Session) -> None:
     """Every benchmark, one after another: an hour on two cores."""
     for script in ("training_step", "frechet", "extractors", "peak", "load", "throughput", "error_rates"):

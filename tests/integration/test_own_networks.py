@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def test_the_documented_example_runs_and_keeps_the_contract(tmp_path: Path, monk
     assert set(trials["status"]) == {"complete"}
     assert 0 < trials.set_index("arm").loc["width=64", "matched_fraction"].max() < 1
     documented: dict[str, Any] = {}
-    exec("from mynets import critic, painter\n" + blocks("python")[1], documented)
+    exec("from mynets import critic, painter\n" + blocks("python")[-1], documented)
     tests = [test for name, test in documented.items() if name.startswith("test_")]
     assert tests
     for test in tests:
@@ -45,11 +46,15 @@ def test_the_documented_example_runs_and_keeps_the_contract(tmp_path: Path, monk
 
 
 @pytest.mark.slow
-def test_the_example_study_runs_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_copy_of_the_example_runs_in_another_folder_as_its_page_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     shorter = ("training.steps=9", "controls.positive={training.steps: 3}", "design.blocks=2")
     words = [word for setting in shorter for word in ("--set", setting)]
-    done = tiny.call("run", tiny.ROOT / "studies" / "own_gan" / "study.yaml", *words)
+    shutil.copytree(tiny.ROOT / "studies" / "own_gan", tmp_path / "own_gan")
+    assert "python -m harness run own_gan/study.yaml" in (tmp_path / "own_gan" / "README.md").read_text()
+    done = tiny.call("run", "own_gan/study.yaml", *words)
     assert done.returncode == 0, done.stdout + done.stderr
     trials = harness.load("results/own_gan").trials
     assert set(trials["arm"]) == {"baseline", "norm=spectral", "positive control"}
