@@ -121,7 +121,12 @@ def _reading(
         counts = [blocks_needed(width, sd, goal=goal, alpha=alpha, power=POWER) for goal in goals]  # type: ignore[arg-type]
         blocks = None if None in counts else max(c for c in counts if c is not None)
     worse = mean if described.better == "lower" else -mean
-    t = math.inf if sd == 0 else worse / (sd / math.sqrt(len(differences)))
+    if sd > 0:
+        t = worse / (sd / math.sqrt(len(differences)))
+    elif worse != 0:  # all pairs differ equally
+        t = math.copysign(math.inf, worse)
+    else:
+        t = 0.0
     tail = {"worse": t, "better": -t, "differs": abs(t)}[expect]
     p = float(stats.t.sf(tail, len(differences) - 1)) * (2 if expect == "differs" else 1)
     return Reading(metric, step, average, len(differences), mean, sd, p, width, blocks, seconds)

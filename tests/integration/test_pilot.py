@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import factory
+import pandas as pd
 import pytest
 import tiny
 import yaml
 
 from harness.errors import HarnessError
-from harness.preflight.pilot import Reading, looks_for, proposed
+from harness.preflight.pilot import Reading, _reading, looks_for, proposed
 from harness.study.pilot import pilot_of
 from harness.study.study import Study
 
@@ -75,6 +76,19 @@ def test_the_cheapest_step_from_which_on_the_control_stays_told_apart_is_propose
 
 def test_a_difference_below_the_margin_is_not_told_apart() -> None:
     assert proposed([reading(100, difference=-0.01)], "ssim") is None
+
+
+@pytest.mark.parametrize("expect", ["worse", "better", "differs"])
+@pytest.mark.parametrize(("control", "apart"), [(0.0, False), (0.5, True), (-0.5, True)])
+def test_a_metric_that_is_the_same_in_every_block_tells_nothing_apart(
+    expect: str, control: float, *, apart: bool
+) -> None:
+    pairs = pd.DataFrame({"value_baseline": [0.0, 0.0, 0.0], "value_control": [control] * 3})
+    study = factory.study(measure={"primary": "ssim", "also": ["dead_units_g"]})
+    seen = _reading(study, "dead_units_g", 10, 0.0, pairs, expect, 1, 1.0)
+    assert seen is not None
+    expected = apart and (expect == "differs" or (control > 0) == (expect == "worse"))
+    assert seen.told_apart is expected
 
 
 def test_a_metric_without_a_margin_is_proposed_only_where_no_other_tells() -> None:
