@@ -45,6 +45,8 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """Let links lead where their targets are in the site; what is not part of it stays as text."""
     here = page.file.src_uri
     stored = here if here in _outside() else f"docs/{here}"
+    # The theme would fetch what draws these; the page says the same in words and a table.
+    markdown = re.sub(r"^```mermaid$.*?^```$\n", "", markdown, flags=re.DOTALL | re.MULTILINE)
     parts = re.split(r"(^```.*?^```|^~~~.*?^~~~)", markdown, flags=re.DOTALL | re.MULTILINE)
     return "".join(part if i % 2 else LINK.sub(lambda m: _link(m, stored, here), part) for i, part in enumerate(parts))
 

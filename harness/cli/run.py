@@ -50,10 +50,12 @@ def run(
     """Preflight, every trial without a row, verdicts, a report."""
     if as_json and as_events:
         raise HarnessError("--json, --events: both write to standard output; take one of them")
+    console = console_of(as_json=as_json or as_events)
+    if console.is_terminal and not quiet:
+        console.print(f"reading {study_file}", style="dim", markup=False, highlight=False)
     from harness.study.reading import assumptions, read_study
 
     study = read_study(study_file, settings or ())
-    console = console_of(as_json=as_json or as_events)
     # What comes now takes seconds to import and minutes to compute: this is said before.
     for line in (f"{study.study}: {study.question}" if study.question else study.study, *assumptions(study)):
         if not quiet:

@@ -163,3 +163,13 @@ def test_help_imports_nothing_heavy() -> None:
     code = f"import sys, harness.cli.app; print(sorted({HEAVY!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment(), check=True)
     assert done.stdout == "[]\n"
+
+
+def test_run_says_at_once_what_it_reads_in_a_window_and_nowhere_else(tmp_path: Path) -> None:
+    ours, its = os.openpty()
+    command = [sys.executable, "-m", "harness", "run", "none.yaml"]
+    subprocess.run(command, cwd=tmp_path, env=environment(), stdout=its, stderr=subprocess.DEVNULL, check=False)
+    os.close(its)
+    assert b"reading none.yaml" in os.read(ours, 1024)
+    os.close(ours)
+    assert "reading" not in call("run", tmp_path / "none.yaml").stdout
