@@ -94,6 +94,12 @@ def test_a_name_that_does_not_exist_is_seen() -> None:
     assert not exists("harness.drive")
 
 
+def test_the_gallery_shows_every_study_whose_results_are_kept_here() -> None:
+    gallery = text(ROOT / "docs" / "gallery.md")
+    for report in ROOT.glob("results/*/report/report.html"):
+        assert f"](../{named(report)})" in gallery, "add the study, its report and its figure"
+
+
 def sentences(page: Path) -> Iterator[str]:
     """Yield the sentences of a page's prose, links by their text; tables and headings are none."""
     for paragraph in re.split(r"\n\s*\n|\n(?=[-|#])", prose(page)):
