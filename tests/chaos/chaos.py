@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib.util
 import itertools
 import os
 import random
@@ -48,7 +49,9 @@ class Lab:
     luck: random.Random
     trained: bool
     begun: list[int] = field(default_factory=list)
-    """Processes that were started, for the hunt for orphans."""
+    """Drivers that were started, each the leader of a group of processes."""
+    family: set[int] = field(default_factory=set)
+    """Processes below a driver that was at work, in whatever group, for the hunt for orphans."""
 
     @property
     def study(self) -> Path:
@@ -93,6 +96,18 @@ class Lab:
         while driver.poll() is None and len(_names(place)) < max(1, some) and time.monotonic() < end:
             time.sleep(0.002)
         time.sleep(self.luck.uniform(0.0, 0.02))
+        self.family |= set(tiny.descendants(driver.pid))
+
+    def workers(self, driver: subprocess.Popen[str]) -> list[int]:
+        """Return the processes that compute trials; the driver itself, where it computes or none is left."""
+        match self.executor:
+            case "ray":
+                pids = [pid for pid in tiny.descendants(driver.pid) if "ray::_compute" in tiny.command_line(pid)]
+            case "slurm":
+                pids = tiny.processes(f"submitit.core._submit {self.folder}")
+            case _:
+                pids = tiny.workers(driver.pid)
+        return pids or [driver.pid]
 
     def settled(self) -> None:
         """Run until it is finished, and require the rows of an undisturbed run, no orphan and no scratch."""
@@ -107,7 +122,7 @@ class Lab:
             assert (self.study / "samples" / picture.name).read_bytes() == picture.read_bytes(), picture.name
         assert not list(self.study.rglob(".scratch-*")), "scratch is left"
         end = time.monotonic() + 20
-        while (left := [pid for pid in self.begun if _group(pid)]) and time.monotonic() < end:
+        while (left := [*filter(_group, self.begun), *filter(tiny.alive, self.family)]) and time.monotonic() < end:
             time.sleep(0.05)
         assert not left, f"processes outlive their driver's group: {left}"
 
@@ -141,10 +156,10 @@ def kill_driver(lab: Lab) -> None:
 
 
 def kill_worker(lab: Lab) -> None:
-    """SIGKILL a worker (the driver itself, where it computes)."""
+    """SIGKILL a process that computes a trial."""
     driver = lab.start()
     lab.at_work(driver)
-    tiny.kill(lab.luck.choice(tiny.workers(driver.pid) or [driver.pid]))
+    tiny.kill(lab.luck.choice(lab.workers(driver)))
     driver.communicate(timeout=1200)
 
 
@@ -180,7 +195,7 @@ def stop_and_go_on(lab: Lab) -> None:
     """SIGSTOP the driver or a worker for a while, then SIGCONT."""
     driver = lab.start()
     lab.at_work(driver)
-    pid = lab.luck.choice([driver.pid, *tiny.workers(driver.pid)])
+    pid = lab.luck.choice([driver.pid, *lab.workers(driver)])
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGSTOP)
         time.sleep(lab.luck.uniform(0.2, 2.0))
@@ -280,6 +295,7 @@ SCENARIOS: dict[str, Callable[[Lab], None]] = {
     )
 }
 TRAINED = ("kill driver", "kill worker", "kill group", "terminate", "stop and go on")
+HERE = ("local", "in-process")
 SICK = {
     "raise": "failed",
     "exit": "failed",
@@ -334,7 +350,7 @@ def one(turn: Turn, references: dict[bool, Path], calm: str) -> Outcome:
             if turn.kind == "sick":
                 assert sick(turn.scenario, folder) == calm, "the other arm's rows differ"
             else:
-                trained = turn.kind == "trained"
+                trained = turn.kind != "formula"
                 lab = Lab(folder, references[trained], turn.executor, random.Random(turn.seed), trained)
                 SCENARIOS[turn.scenario](lab)
                 lab.settled()
@@ -343,12 +359,19 @@ def one(turn: Turn, references: dict[bool, Path], calm: str) -> Outcome:
     return Outcome(turn, time.monotonic() - start, why)
 
 
+def clusters() -> tuple[str, ...]:
+    """Return the executors of clusters that are here: Ray where it is installed, Slurm where it answers."""
+    slurm = importlib.util.find_spec("submitit") and shutil.which("sinfo")
+    answers = slurm and not subprocess.run(["sinfo"], capture_output=True, check=False).returncode
+    return (*(["ray"] if importlib.util.find_spec("ray") else []), *(["slurm"] if answers else []))
+
+
 def main() -> int:
     """Take turns until the time is over, and print the table of what was tried and survived."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=20.0)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--kinds", default="formula,trained,sick")
+    parser.add_argument("--kinds", default="formula,trained,cluster,sick")
     parser.add_argument("--first", type=int, default=0, help="turns of this seed that are passed over")
     parser.add_argument("--table", type=Path)
     asked = parser.parse_args()
@@ -357,12 +380,17 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="chaos-reference-") as root:
         references = {False: Path(root, "formula"), True: Path(root, "trained")}
         for trained in (False, True):
-            if ("trained" if trained else "formula") in kinds:
+            if {"trained", "cluster"} & {*kinds} if trained else "formula" in kinds:
                 code, out = Lab(references[trained], references[trained], "in-process", random.Random(), trained).run()
                 assert tiny.ended(code, out), out
         calm = sick(CALM, Path(root, "calm")) if "sick" in kinds else ""
-        scenarios = {"formula": tuple(SCENARIOS), "trained": TRAINED, "sick": tuple(SICK)}
-        for turn in itertools.islice(turns(asked.seed, {kind: scenarios[kind] for kind in kinds}), asked.first, None):
+        every = {
+            "formula": (tuple(SCENARIOS), HERE),
+            "trained": (TRAINED, HERE),
+            "cluster": (TRAINED, clusters()),
+            "sick": (tuple(SICK), HERE[:1]),  # in the driver's own process they would take it along
+        }
+        for turn in itertools.islice(turns(asked.seed, {kind: every[kind] for kind in kinds}), asked.first, None):
             if time.monotonic() > end:
                 break
             outcomes.append(one(turn, references, calm))

@@ -7,15 +7,13 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-EXECUTORS = ("local", "in-process")
-
 
 @dataclass(frozen=True)
 class Turn:
     """One thing that is done to a study."""
 
     kind: str
-    """``formula``, ``trained`` or ``sick``."""
+    """``formula``, ``trained``, ``cluster`` or ``sick``."""
     scenario: str
     executor: str
     seed: int
@@ -36,18 +34,20 @@ class Outcome:
         return f"{turn.kind}, {turn.scenario}, {turn.executor}, seed {turn.seed}: {came} ({self.seconds:.0f} s)"
 
 
-def turns(seed: int, scenarios: Mapping[str, Sequence[str]]) -> Iterator[Turn]:
+def turns(seed: int, kinds: Mapping[str, tuple[Sequence[str], Sequence[str]]]) -> Iterator[Turn]:
     """Yield turns for ever: in each round every scenario with every executor, in an order of its own.
 
-    Sick trials are for worker processes: in the driver's own they would take it along.
+    Args:
+        seed: It fixes the order, and each turn's luck.
+        kinds: Of each kind its scenarios, and its executors.
     """
     for number in itertools.count():
         luck = random.Random(f"{seed}/{number}")
         every = [
             (kind, scenario, executor)
-            for kind, names in scenarios.items()
-            for scenario in names
-            for executor in (EXECUTORS if kind != "sick" else EXECUTORS[:1])
+            for kind, (scenarios, executors) in kinds.items()
+            for scenario in scenarios
+            for executor in executors
         ]
         luck.shuffle(every)
         for turn in every:
