@@ -12,8 +12,8 @@ from torch.nn import functional as F
 from harness.data import Dataset, load
 from harness.metrics import Evaluation, measure, to_unit_range
 from harness.models import Conditions, build_pair
+from harness.study.measure_settings import MeasureSettings
 from harness.study.settings import TrialSettings
-from harness.study.study import MeasureSettings
 from harness.trial.run import generate, measured_items
 
 

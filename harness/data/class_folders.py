@@ -16,7 +16,7 @@ from harness.data.pictures import folder_of, pictures_below, read_all
 from harness.data.pixels import Pixels, fit
 from harness.data.split import hold_out
 from harness.errors import DataError
-from harness.study.settings import ClassFolderSettings
+from harness.study.data_settings import ClassFolderSettings
 
 
 def load_classes(settings: ClassFolderSettings, cache: Path | None = None) -> Dataset:

@@ -28,7 +28,7 @@ def check_dataset(
 
     Example:
         >>> from harness.data import load
-        >>> from harness.study.settings import Faces
+        >>> from harness.study.data_settings import FaceSettings
         >>> check_dataset(load(Faces()))
     """
     problems = list(_problems(dataset, image_size, channels))

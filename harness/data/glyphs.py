@@ -17,7 +17,7 @@ from harness.data.dataset_cache import cached, key_of
 from harness.data.fonts import Font, Inspection, Outline, character_map, find_font, inspect_font
 from harness.data.split import groups_of, hold_out
 from harness.errors import DataError
-from harness.study.settings import GlyphSettings
+from harness.study.data_settings import GlyphSettings
 
 Pixels = npt.NDArray[np.uint8]
 

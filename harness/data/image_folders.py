@@ -17,7 +17,7 @@ from harness.data.pixels import Pixels, fit, to_pixels
 from harness.data.split import hold_out
 from harness.errors import DataError, MissingExtraError
 from harness.image_files import SUFFIXES, decode, read_bytes
-from harness.study.settings import FaceSettings, ImageFolderSettings
+from harness.study.data_settings import FaceSettings, ImageFolderSettings
 
 FACES = 100
 """The first images of `lfw_subset` are faces, the other 100 are not (its docstring)."""

@@ -19,7 +19,7 @@ from harness.data.pixels import Pixels, to_pixels
 from harness.data.split import hold_out
 from harness.errors import DataError
 from harness.image_files import SUFFIXES, decode, read_bytes
-from harness.study.settings import ImagePairSettings
+from harness.study.data_settings import ImagePairSettings
 from harness.study_folder import located
 
 NAME = re.compile(r"(\d{1,9})_(\d+)")

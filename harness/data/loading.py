@@ -13,7 +13,7 @@ from harness.data.image_folders import load_faces, load_images
 from harness.data.image_pairs import load_pairs
 from harness.data.two_kinds import load_side_by_side, load_unpaired
 from harness.errors import DataError
-from harness.study.settings import (
+from harness.study.data_settings import (
     ClassFolderSettings,
     CustomDataSettings,
     DataSettings,

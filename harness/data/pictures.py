@@ -12,7 +12,7 @@ from PIL import Image
 from harness.data.pixels import Pixels, to_pixels
 from harness.errors import DataError
 from harness.image_files import SUFFIXES, ImageError, read_image
-from harness.study.settings import ImageSettings
+from harness.study.data_settings import ImageSettings
 from harness.study_folder import located
 
 

@@ -17,7 +17,7 @@ from harness.data.pictures import folder_of, pictures_below, read_all
 from harness.data.pixels import Pixels, fit
 from harness.data.split import hold_out
 from harness.errors import DataError
-from harness.study.settings import SideBySideSettings, UnpairedSettings
+from harness.study.data_settings import SideBySideSettings, UnpairedSettings
 
 HELD_OUT = ("test", "val")
 """Folders whose pictures are held out, the first that is there; without any they are chosen by hash."""

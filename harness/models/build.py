@@ -16,15 +16,15 @@ from harness.models.unet import UNetGenerator
 from harness.models.zi2zi import Zi2ziDiscriminator
 from harness.plugins import call
 from harness.randomness import seed_for
-from harness.study.settings import (
+from harness.study.network_settings import (
     CustomNetworkSettings,
     DcganDiscriminatorSettings,
     DcganGeneratorSettings,
-    LossSettings,
-    TrialSettings,
     UNetSettings,
     Zi2ziDiscriminatorSettings,
 )
+from harness.study.settings import TrialSettings
+from harness.study.training_settings import LossSettings
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from harness.models.contract import Conditions, Generated, Judgement, Tail
 from harness.models.layers import MinibatchStd, activation, full_precision, norm
 from harness.models.zi2zi import blur_at
-from harness.study.settings import DcganDiscriminatorSettings, DcganGeneratorSettings
+from harness.study.network_settings import DcganDiscriminatorSettings, DcganGeneratorSettings
 
 
 class DcganGenerator(nn.Module):

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from harness.randomness import seed_for
-from harness.study.settings import Activation, Norm
+from harness.study.network_settings import Activation, Norm
 
 
 def activation(kind: Activation) -> nn.Module:

@@ -13,7 +13,7 @@ from torch.nn.utils import parametrize
 
 from harness.models.alignment import aligned, named_weights, parts
 from harness.randomness import stream
-from harness.study.settings import OwnInit
+from harness.study.network_settings import OwnInit
 
 WARM_UP = 15
 """Power iterations before the first step, as many as torch's parametrisation makes (pytorch/pytorch#59564)."""

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from harness.models.contract import Conditions, Generated
 from harness.models.layers import AttentionGate, MatchedDropout, activation, full_precision, norm
-from harness.study.settings import UNetSettings
+from harness.study.network_settings import UNetSettings
 
 
 class Upsampling(nn.Module):

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from harness.models.contract import Conditions, Judgement, Tail
 from harness.models.layers import GaussianBlur, MinibatchStd, activation, full_precision, norm
-from harness.study.settings import BlurSettings, Zi2ziDiscriminatorSettings
+from harness.study.network_settings import BlurSettings, Zi2ziDiscriminatorSettings
 
 
 def blur_at(blur: BlurSettings, position: str) -> nn.Module:

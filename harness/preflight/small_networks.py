@@ -11,13 +11,13 @@ from harness.models import NetworkPair, build_network
 from harness.models.contract import Conditions, Generated
 from harness.models.cost import NetworkCost, Work, conditions_for, cost_of, work
 from harness.study.fields import Settings
-from harness.study.settings import (
+from harness.study.network_settings import (
     DcganDiscriminatorSettings,
     DcganGeneratorSettings,
-    TrialSettings,
     UNetSettings,
     Zi2ziDiscriminatorSettings,
 )
+from harness.study.settings import TrialSettings
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from harness.models import Conditions, NetworkPair, place
 from harness.models.cost import NetworkCost
 from harness.plugins import in_words, place_of
 from harness.preflight.settings_read import trained_by_own_code
-from harness.study.study import MeasureSettings
+from harness.study.measure_settings import MeasureSettings
 from harness.trial.device import clock_of
 from harness.trial.evaluated_networks import trained_networks
 from harness.trial.trainer import Trainer

@@ -17,7 +17,7 @@ from harness.metrics.evaluation import content_id
 from harness.metrics.read_images import ReadImages, read_files, read_pictures
 from harness.metrics.value import Measurement
 from harness.randomness import stream
-from harness.study.study import MeasureSettings
+from harness.study.measure_settings import MeasureSettings
 
 STREAM = "images of a command"
 """Key of the draw of measured items: the same for all arms and blocks of all studies on the same images."""

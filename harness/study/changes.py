@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.study.design import arms
-from harness.study.study import LookSchedule, Study
+from harness.study.design_settings import LookSchedule
+from harness.study.study import Study
 
 UNRECORDED = ("runner", "question", "preset")
 """Settings that neither rows nor verdicts rest on."""

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from harness.study.fields import Settings, Text
-from harness.study.settings import OptimizerSettings
+from harness.study.training_settings import OptimizerSettings
 
 Expectation = Literal["worse", "better", "differs"]
 ChangedSettings = Annotated[dict[Text, Any], Field(min_length=1)]

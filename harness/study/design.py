@@ -16,8 +16,9 @@ from pydantic import ValidationError
 from harness.errors import HarnessError
 from harness.metrics.catalogue import logged_value
 from harness.study.controls import Expectation, NegativeControl, PositiveControl, planted_harm
+from harness.study.fields import Axis
 from harness.study.settings import TrialSettings
-from harness.study.study import BASELINE, Axis, Level, Study
+from harness.study.study import BASELINE, Level, Study
 
 ControlKind = Literal["positive", "negative", "a/a", "one-ulp", "no-op"]
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import re
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, Strict
 
+Axis = str
 Integer = Annotated[int, Strict()]
 Real = Annotated[float, Strict()]
 Text = Annotated[str, Strict()]
@@ -23,3 +25,9 @@ class Settings(BaseModel):
     model_config = ConfigDict(
         extra="forbid", use_attribute_docstrings=True, frozen=True, protected_namespaces=(), allow_inf_nan=False
     )
+
+
+def kind_tag(value: Any) -> str | None:
+    """Return the tag of a group by its ``kind``; ``package.module:function`` is tagged ``custom``."""
+    kind = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
+    return "custom" if isinstance(kind, str) and re.match(DOOR, kind) else kind

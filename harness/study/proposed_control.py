@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.study.design import arms
-from harness.study.settings import TrialSettings, Zi2ziDiscriminatorSettings
+from harness.study.network_settings import Zi2ziDiscriminatorSettings
+from harness.study.settings import TrialSettings
 from harness.study.study import Study
 
 

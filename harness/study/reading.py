@@ -15,8 +15,9 @@ from harness.study import yaml_lines
 from harness.study.command import LEVELS
 from harness.study.command_checks import command_problems, is_axis
 from harness.study.design import excess
+from harness.study.network_settings import UNetSettings
 from harness.study.problems import Problem, axis_paths, no_such_setting, settings_problems
-from harness.study.settings import TrialSettings, UNetSettings
+from harness.study.settings import TrialSettings
 from harness.study.study import Study, level_name, put
 from harness.study_folder import look_beside
 

@@ -4,226 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Discriminator, Field, Strict, Tag, field_validator, model_validator
+from pydantic import BaseModel, Field, model_validator
 
-from harness.errors import HarnessError, did_you_mean
-from harness.metrics.catalogue import metric_named
+from harness.errors import did_you_mean
+from harness.study.claims import Claim
 from harness.study.controls import ControlSettings
-from harness.study.fields import Count, Flag, Settings, Text
+from harness.study.design_settings import DesignSettings
+from harness.study.fields import Axis, Flag, Settings, Text
+from harness.study.measure_settings import MeasureSettings
 from harness.study.presets import PRESETS, PresetName
-from harness.study.settings import TrainingSettings, TrialSettings
+from harness.study.settings import TrialSettings
+from harness.study.training_settings import TrainingSettings
 
-Axis = str
 Level = Any
 Declarable = Literal["code_version", "packages", "device"]
 
 BASELINE = "baseline"
-
-
-class LookSchedule(Settings):
-    """Blocks are added up to each look in turn, until every contrast is decided."""
-
-    looks: Annotated[tuple[Count, ...], Field(min_length=1)]
-    """Numbers of blocks after which the study is judged, increasing."""
-    beyond: Annotated[int, Strict(), Field(ge=0)] = 0
-    """Blocks after the last look for contrasts still open, judged by a rule that holds at any number of blocks."""
-
-    @field_validator("looks")
-    @classmethod
-    def _increase(cls, value: tuple[int, ...]) -> tuple[int, ...]:
-        if list(value) != sorted(set(value)):
-            raise ValueError("looks must increase")
-        return value
-
-
-class DesignSettings(Settings):
-    """Which arms there are and how many blocks of them."""
-
-    kind: Literal["one_factor", "factorial", "fractional"] = "one_factor"
-    """Each level against the baseline; all combinations of levels; or a fraction of those, of two-level axes."""
-    blocks: Annotated[
-        Annotated[Count, Tag("number")] | Annotated[LookSchedule, Tag("schedule")],
-        Discriminator(lambda given: "schedule" if isinstance(given, (dict, LookSchedule)) else "number"),
-    ] = 6
-    """Number of blocks, or the schedule of looks."""
-    halvings: Count = 1
-    """Of a `fractional` design: each halves the number of arms; the fraction with the fewest aliases is taken."""
-    seed: Annotated[int, Strict(), Field(ge=0)] = 0
-    """Names the streams together with the block. Another seed is a replication: new weights, order and noise in every
-    block, and a results folder of its own; the data and its held-out items stay."""
-
-    @property
-    def looks(self) -> tuple[int, ...] | None:
-        """The schedule of looks, or None for a fixed number of blocks."""
-        return self.blocks.looks if isinstance(self.blocks, LookSchedule) else None
-
-    @property
-    def most_blocks(self) -> int:
-        """The largest number of blocks."""
-        return self.goals[-1]
-
-    @property
-    def goals(self) -> tuple[int, ...]:
-        """The numbers of blocks after which the study is judged."""
-        if not isinstance(self.blocks, LookSchedule):
-            return (self.blocks,)
-        looks, beyond = self.blocks.looks, self.blocks.beyond
-        return (*looks, looks[-1] + beyond) if beyond else looks
-
-
-class MeasureSettings(Settings):
-    """What is measured, when, and how large a difference matters."""
-
-    at: Annotated[tuple[Count | Text, ...], Field(min_length=1)] = ("33%", "67%", "100%")
-    """Steps, or percent of the training; the last is the horizon at which arms are compared."""
-    primary: Text = "fid_efficientnet"
-    """The metric that the verdict is about."""
-    margin: Annotated[float, Field(gt=0.0)] | Text = "10%"
-    """The smallest difference that matters, absolute, or in percent of the baseline."""
-    also: tuple[Text, ...] = ("ssim", "l1")
-    """Further metrics, exploratory."""
-    margins: dict[Text, Annotated[float, Field(gt=0.0)] | Text] = Field(default={})
-    """Margins of further metrics, by name; without one a metric can help or hurt, but never be equivalent."""
-    images: Annotated[int, Field(ge=2)] = 512
-    """At most so many held-out items (or samples) are measured; the same ones for all arms and blocks."""
-    generated: Annotated[int, Field(ge=2)] | None = None
-    """So many samples are drawn from generators that redraw nothing; as many as there are measured items unless
-    given."""
-    signals: Annotated[int, Field(ge=1)] = 100
-    """About how many times over a training its signals are logged."""
-
-    @field_validator("at")
-    @classmethod
-    def _percent_or_step(cls, value: tuple[int | str, ...]) -> tuple[int | str, ...]:
-        for at in value:
-            if isinstance(at, str) and not re.fullmatch(r"(100|[1-9]?\d)(\.\d+)?%", at):
-                raise ValueError(f"'{at}' is neither a step nor a percentage such as 50%")
-        return value
-
-    @field_validator("primary", "also")
-    @classmethod
-    def _known(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
-        for name in (value,) if isinstance(value, str) else value:
-            try:
-                metric_named(name)
-            except HarnessError as error:
-                raise ValueError(str(error)) from None
-        return value
-
-    @field_validator("margin", "margins")
-    @classmethod
-    def _margin(cls, value: float | str | dict[str, float | str]) -> float | str | dict[str, float | str]:
-        for margin in value.values() if isinstance(value, dict) else (value,):
-            if isinstance(margin, str) and not re.fullmatch(r"\d+(\.\d+)?%", margin):
-                number = re.fullmatch(r"\d+(\.\d+)?", margin)
-                way = f"is text; write {margin} without quotes, or {margin}%" if number else "is neither a number nor"
-                raise ValueError(f"'{margin}' {way}{'' if number else ' a percentage such as 10%'}")
-        return value
-
-    @model_validator(mode="after")
-    def _margins_of_metrics(self) -> MeasureSettings:
-        for name in self.margins:
-            if name not in self.metrics or name == self.primary:
-                hint = "; its margin is `margin`" if name == self.primary else did_you_mean(name, self.also)
-                raise ValueError(f"margins: '{name}' is not under also{hint}")
-        return self
-
-    def margin_of(self, metric: str) -> float | str | None:
-        """Return a metric's margin; None where the study gives none."""
-        return self.margin if metric == self.primary else self.margins.get(metric)
-
-    @property
-    def metrics(self) -> tuple[str, ...]:
-        """All metrics, the primary one first."""
-        return tuple(dict.fromkeys((self.primary, *self.also)))
-
-    @property
-    def health_metric(self) -> str | None:
-        """The metric by which it is judged whether networks learned: the first that is computed from images alone."""
-        metrics = (metric_named(name) for name in self.metrics)
-        return next((m.name for m in metrics if m.derivation is None and m.needs not in ("networks", "log")), None)
-
-    @property
-    def measured(self) -> tuple[str, ...]:
-        """The metrics that are computed from images, those among them that others are worked out of."""
-        every = [(name, metric_named(name).derivation) for name in self.metrics]
-        return tuple(dict.fromkeys(n for name, d in every for n in (name if d is None else d.of_metric,) if n))
-
-    def steps(self, total: int) -> tuple[int, ...]:
-        """Return the steps at which to measure, increasing; the last is the horizon."""
-        found = {max(1, round(total * float(a[:-1]) / 100)) if isinstance(a, str) else a for a in self.at}
-        return tuple(sorted(found))
-
-    def at_the_horizon(self, total: int) -> MeasureSettings:
-        """Return the same without the earlier steps, unless some metric is worked out of what is measured there."""
-        derivations = (metric_named(name).derivation for name in self.metrics)
-        if any(d is not None and (d.of_metric is not None or d.where_measured) for d in derivations):
-            return self
-        return self.model_copy(update={"at": self.steps(total)[-1:]})
-
-
-class SpreadClaim(Settings):
-    """How far the outcome spreads over the levels of one axis, at one level of another against the baseline's level."""
-
-    over: Axis
-    """The axis whose levels the outcome should hardly depend on, e.g. `training.optimizer.lr`."""
-    of: Axis
-    """The axis that should make it so, e.g. `discriminator.spectral_norm`."""
-    level: Text | None = None
-    """Its level, by name; the one beside the baseline's unless given."""
-    margin: Annotated[float, Field(gt=0.0)] | Text | None = None
-    """The smallest ratio of spreads that matters, e.g. `25%`; without one a spread is never called equivalent."""
-
-
-class Claim(Settings):
-    """A statement that the study settles: about one arm, a ranking of arms, an interaction, or a spread."""
-
-    id: Text
-    """A short name; those of the shipped studies are in studies/claims/posts.yaml."""
-    quote: Text
-    """In the words of whoever made it."""
-    arm: Text | None = None
-    """The arm that it is about, by its name, e.g. `spectral_norm=convs`."""
-    order: tuple[Text, ...] = ()
-    """Or three arms and more, the best first, `baseline` among them if it is one: Page's test over blocks."""
-    interaction: tuple[Axis, Axis] | None = None
-    """Or two axes of two levels, of a factorial design: `helps` says that together they do better than their sum."""
-    spread: SpreadClaim | None = None
-    """Or a spread, of a factorial design: `helps` says that it is smaller."""
-    metric: Text | None = None
-    """The primary metric unless given."""
-    expect: Literal[
-        "helps", "hurts", "difference", "no difference", "not worse", "not better", "no-op", "builds", "invalid", None
-    ] = None
-    """What it says will happen; `harness.statistics.claims` lists the verdicts that support and contradict it. A
-    ranking says it by its order."""
-
-    @model_validator(mode="after")
-    def _about_one_thing(self) -> Claim:
-        about = [name for name in ("arm", "order", "interaction", "spread") if getattr(self, name)]
-        if len(about) != 1:
-            found = " and ".join(about) or "none of them"
-            raise ValueError(f"a claim is about one of arm, order, interaction and spread; found {found}")
-        if self.order and (len(self.order) < 3 or len(set(self.order)) < len(self.order)):
-            raise ValueError("order: three different arms or more, the best first")
-        if bool(self.order) == (self.expect is not None):
-            raise ValueError("a ranking takes no expect" if self.order else "expect is missing: helps, hurts, ...")
-        return self
-
-    @property
-    def subject(self) -> str:
-        """What it is about, in words."""
-        if self.order:
-            return " better than ".join(self.order)
-        if self.interaction:
-            return " with ".join(self.interaction)
-        if self.spread is not None:
-            return f"{self.spread.of}: spread over {self.spread.over}"
-        return str(self.arm)
 
 
 class BudgetSettings(Settings):

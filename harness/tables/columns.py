@@ -103,7 +103,7 @@ def labels(table: pd.DataFrame, names: Sequence[str]) -> pd.Series[str]:
     """Return one column as labels, or several as ``a=1, b=x``; empty cells stay empty where there is one column."""
     if len(names) == 1:
         return table[names[0]].map(label, na_action="ignore")
-    cells = {short(name): table[name].map(label, na_action="ignore").fillna("") for name in names}
+    cells = {short(name): table[name].map(label, na_action="ignore").astype(object).fillna("") for name in names}
     rows = zip(*cells.values(), strict=True)
     named = [", ".join(f"{name}={cell}" for name, cell in zip(cells, row, strict=True)) for row in rows]
     return pd.Series(named, index=table.index, dtype=object)

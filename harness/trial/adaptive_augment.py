@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from harness.study.settings import AdaptiveAugmentSettings, LossSettings
+from harness.study.training_settings import AdaptiveAugmentSettings, LossSettings
 
 BOUNDARY = {"bce": 0.0, "sigmoid_bce": 0.0, "hinge": 0.0, "lsgan": 0.5}
 """The logit between real and generated, by kind of loss; a critic's scores have none."""

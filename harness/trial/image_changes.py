@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from harness.models import Conditions
-from harness.study.settings import InstanceNoiseSettings, TrainingSettings
+from harness.study.training_settings import InstanceNoiseSettings, TrainingSettings
 
 Draw = Callable[[str], torch.Generator]
 """From a purpose to a CPU generator at the start of its stream."""

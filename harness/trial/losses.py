@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from harness.models import Conditions, Generated, Judgement
 from harness.models.layers import full_precision
-from harness.study.settings import LossSettings
+from harness.study.training_settings import LossSettings
 
 
 class Adversarial(NamedTuple):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import nn
 
-from harness.study.settings import OptimizerSettings, ScheduleSettings
+from harness.study.training_settings import OptimizerSettings, ScheduleSettings
 
 OPTIMIZERS: dict[str, Callable[[Iterable[nn.Parameter], OptimizerSettings, float], torch.optim.Optimizer]] = {
     "adam": lambda p, o, lr: torch.optim.Adam(p, lr=lr, betas=o.betas, weight_decay=o.weight_decay, fused=True),

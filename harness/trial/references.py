@@ -11,8 +11,8 @@ from harness.data import Dataset, load, to_range
 from harness.metrics import measure
 from harness.models import build_pair, place
 from harness.results.schema import References
+from harness.study.measure_settings import MeasureSettings
 from harness.study.settings import TrialSettings
-from harness.study.study import MeasureSettings
 from harness.trial.evaluated_networks import generate
 from harness.trial.run import MeasuredItems, evaluation_of, measured_items
 

@@ -27,8 +27,8 @@ from harness.models.cost import cost
 from harness.provenance import code_version, package_versions
 from harness.randomness import stream
 from harness.results.schema import Row, TrialRows
+from harness.study.measure_settings import MeasureSettings
 from harness.study.settings import TrialSettings
-from harness.study.study import MeasureSettings
 from harness.trial import checkpoints
 from harness.trial.diagnostics import diversity, layer_norms, oscillation, overfitting
 from harness.trial.evaluated_networks import generate, trained_networks

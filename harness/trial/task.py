@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harness.results.schema import Row
+from harness.study.measure_settings import MeasureSettings
 from harness.study.settings import TrialSettings
-from harness.study.study import MeasureSettings
 from harness.trial.command_task import CommandTask
 
 

@@ -13,7 +13,7 @@ from harness import plugins
 from harness.errors import HarnessError
 from harness.models import Conditions, Generated, Judgement
 from harness.randomness import stream
-from harness.study.settings import LossSettings
+from harness.study.training_settings import LossSettings
 from harness.trial import losses
 from harness.trial.adaptive_augment import AdaptiveAugment
 from harness.trial.image_changes import shown

@@ -109,6 +109,8 @@ def gates(study: Study, trials: pd.DataFrame, every: Sequence[Arm]) -> dict[str,
         if said:
             way = "`run --retry mixed` computes these blocks again"
             reasons[arm] = f"its rows and the baseline's do not belong together: {'; '.join(said)}; {way}"
+    if not trials[["commit", "patch"]].notna().any(axis=None):
+        return reasons
     return {
         arm.name: reason for arm in every[1:] if (reason := _of_several_sources(trials, (BASELINE, arm.name)))
     } | reasons

@@ -12,8 +12,9 @@ from harness.statistics.analysis import Sensitivity
 from harness.statistics.claims import settle
 from harness.statistics.joint_claims import spreads, trend
 from harness.statistics.sensitivity import gated
+from harness.study.claims import Claim
 from harness.study.design import short_names
-from harness.study.study import Claim, Study
+from harness.study.study import Study
 from harness.verdicts.rows import values_of
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from harness.data.augmentation import _blur
 from harness.data.characters import base_letters
 from harness.data.split import groups_of, hold_out
 from harness.errors import DataError
-from harness.study.settings import GlyphSettings
+from harness.study.data_settings import GlyphSettings
 
 shares = st.floats(0.01, 0.99)
 items = st.lists(

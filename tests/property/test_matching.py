@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from harness.models import MatchedDropout, NetworkPair, build_pair, matched_fraction, matches
 from harness.models.alignment import named_weights
+from harness.study.measure_settings import MeasureSettings
 from harness.study.settings import TrialSettings
-from harness.study.study import MeasureSettings
 from harness.trial.run import generate, measured_items
 from harness.trial.trainer import BatchOrder, Trainer
 from harness.trial.training import train

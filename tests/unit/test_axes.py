@@ -16,19 +16,16 @@ from harness.models import build_pair
 from harness.preflight.function_probe import Tensors, agreement, answers, course, sample_steps
 from harness.preflight.small_networks import Shape
 from harness.study.fields import Settings
-from harness.study.problems import setting_paths
-from harness.study.settings import (
+from harness.study.network_settings import (
     DcganDiscriminatorSettings,
     DcganGeneratorSettings,
-    LossSettings,
-    OptimizerSettings,
-    ScheduleSettings,
-    TrainingSettings,
-    TrialSettings,
     UNetSettings,
     Zi2ziDiscriminatorSettings,
 )
+from harness.study.problems import setting_paths
+from harness.study.settings import TrialSettings
 from harness.study.study import put
+from harness.study.training_settings import LossSettings, OptimizerSettings, ScheduleSettings, TrainingSettings
 from harness.trial.trainer import Trainer
 from harness.trial.training import train
 

@@ -164,7 +164,7 @@ def test_where_no_contrast_can_be_judged_run_ends_with_code_2(tmp_path: Path, mo
     file.write_text(json.dumps(study.model_dump(mode="json", exclude_defaults=True)))
     lost = {("baseline", block): "failed" for block in range(2)}
     pretended.fill(tmp_path / "load", study, statuses=lost, pictures=False)
-    monkeypatch.setattr("harness.driver.code_version", lambda *_: "")
+    monkeypatch.setattr("harness.driver.driver.code_version", lambda *_: "")
     assert len(Store(tmp_path / "load").done()) == 4
     assert call("run", file, "--results", tmp_path).returncode == cli.WRONG_INPUT
 

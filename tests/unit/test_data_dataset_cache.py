@@ -16,7 +16,7 @@ import torch
 from harness.data import Dataset, load
 from harness.data.dataset_cache import cached, key_of
 from harness.errors import DataError
-from harness.study.settings import GlyphSettings, ImageFolderSettings
+from harness.study.data_settings import GlyphSettings, ImageFolderSettings
 from tests.unit.test_data_image_folders import celeba
 
 ROOT = Path(__file__).parents[2]

@@ -9,7 +9,7 @@ import torch
 
 from harness.data import Dataset, Split, check_dataset, load
 from harness.errors import DataError, HarnessError
-from harness.study.settings import CustomDataSettings, FaceSettings, GlyphSettings
+from harness.study.data_settings import CustomDataSettings, FaceSettings, GlyphSettings
 
 
 def broken(**changes: object) -> Dataset:

@@ -15,7 +15,7 @@ from harness.data.characters import NAMED_SETS, wanted_characters
 from harness.data.fonts import CJK_FONTS, find_font, inspect_font, shipped_fonts
 from harness.data.glyphs import render
 from harness.errors import DataError, MissingExtraError
-from harness.study.settings import GlyphSettings
+from harness.study.data_settings import GlyphSettings
 
 SQUARE = ((100, 0), (100, 600), (700, 600), (700, 0))
 WIDE = ((50, 0), (50, 300), (900, 300), (900, 0))

@@ -16,7 +16,7 @@ from harness.data import check_dataset, load
 from harness.data.pixels import fit
 from harness.errors import DataError
 from harness.image_files import decode
-from harness.study.settings import FaceSettings, ImageFolderSettings, ImagePairSettings
+from harness.study.data_settings import FaceSettings, ImageFolderSettings, ImagePairSettings
 
 
 def noise(seed: int, width: int, height: int, mode: str = "RGB") -> Image.Image:

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from harness.data import Dataset, load
 from harness.errors import DataError, HarnessError, StudyError
+from harness.study.data_settings import GlyphSettings
+from harness.study.measure_settings import MeasureSettings
 from harness.study.reading import read_study
-from harness.study.settings import GlyphSettings
-from harness.study.study import MeasureSettings
 from harness.trial.run import MeasuredItems, measured_items
 
 LETTERS = "abdefghijklmnopqrtuvxyzABCDEFGH"

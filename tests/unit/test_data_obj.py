@@ -13,7 +13,7 @@ from PIL import Image
 from harness.data import load
 from harness.data.obj import MAX_OPCODES, MAX_PICTURE, read_obj
 from harness.errors import DataError
-from harness.study.settings import ImagePairSettings
+from harness.study.data_settings import ImagePairSettings
 
 
 def picture(shade: int = 0, size: int = 16) -> bytes:

@@ -14,7 +14,8 @@ from PIL import Image
 from harness.data import Dataset, check_dataset, load
 from harness.errors import DataError
 from harness.models import build_pair
-from harness.study.settings import ClassFolderSettings, SideBySideSettings, TrialSettings, UnpairedSettings
+from harness.study.data_settings import ClassFolderSettings, SideBySideSettings, UnpairedSettings
+from harness.study.settings import TrialSettings
 from harness.trial.trainer import Trainer
 from harness.trial.training import train
 

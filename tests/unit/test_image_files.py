@@ -16,7 +16,7 @@ from harness.data import load
 from harness.errors import DataError
 from harness.metrics.read_images import read_pictures
 from harness.results.store import Store
-from harness.study.settings import ImageFolderSettings, ImagePairSettings
+from harness.study.data_settings import ImageFolderSettings, ImagePairSettings
 
 ROOT = Path(harness.__file__).parent
 POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n%%EOF\n"

@@ -12,7 +12,7 @@ from harness.metrics.extractors.efficientnet_print import INK, PAPER, printed
 from harness.metrics.features import extractor_named
 from harness.metrics.ladder import INVISIBLE, OTHERS, of_others
 from harness.metrics.sensitivity import DAMAGES, damaged, ladder
-from harness.study.settings import GlyphSettings
+from harness.study.data_settings import GlyphSettings
 
 
 def evaluation(cache: Path | None = None) -> Evaluation:

@@ -8,7 +8,7 @@ from torch import nn
 
 from harness.models import Conditions
 from harness.models.dcgan import DcganDiscriminator, DcganGenerator
-from harness.study.settings import DcganDiscriminatorSettings, DcganGeneratorSettings
+from harness.study.network_settings import DcganDiscriminatorSettings, DcganGeneratorSettings
 
 Layer = tuple[str, int, int, int, int, int, int, int]
 

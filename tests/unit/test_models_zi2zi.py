@@ -10,13 +10,9 @@ from harness.models import Conditions, NetworkPair, build_pair
 from harness.models.cost import conditions_for, cost
 from harness.models.unet import UNetGenerator
 from harness.models.zi2zi import Zi2ziDiscriminator
-from harness.study.settings import (
-    FinalConvSettings,
-    GlyphSettings,
-    TrialSettings,
-    UNetSettings,
-    Zi2ziDiscriminatorSettings,
-)
+from harness.study.data_settings import GlyphSettings
+from harness.study.network_settings import FinalConvSettings, UNetSettings, Zi2ziDiscriminatorSettings
+from harness.study.settings import TrialSettings
 
 STYLES = 40
 

@@ -11,8 +11,8 @@ from harness.metrics.value import Measurement
 from harness.models import build_pair
 from harness.models.cost import NetworkCost, conditions_for, cost
 from harness.preflight import step_timing as pace
+from harness.study.measure_settings import MeasureSettings
 from harness.study.settings import TrialSettings
-from harness.study.study import MeasureSettings
 
 
 def size_of(settings: TrialSettings) -> NetworkCost:

@@ -13,8 +13,8 @@ from harness.errors import StoreError
 from harness.results.frozen import FORMAT, FrozenStudy
 from harness.results.store import Store
 from harness.study.fields import Flag
-from harness.study.settings import TrainingSettings
 from harness.study.study import Study
+from harness.study.training_settings import TrainingSettings
 from harness.verdicts.judge import judge_stored
 
 NOW = datetime(2026, 3, 4, 5, 6, tzinfo=UTC)

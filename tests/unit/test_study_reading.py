@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 from pydantic_core import PydanticUndefined
 
 from harness.errors import HarnessError, StudyError
+from harness.study.data_settings import FaceSettings
+from harness.study.network_settings import DcganGeneratorSettings
 from harness.study.problems import _options, axis_paths
 from harness.study.reading import assumptions, read_study
-from harness.study.settings import DcganGeneratorSettings, FaceSettings, TrialSettings
+from harness.study.settings import TrialSettings
 from harness.study.study import Study, level_name, put
 
 GOOD = """

@@ -210,6 +210,11 @@ def test_a_column_that_is_no_arm_is_asked_about(columns: dict[str, Any]) -> None
     assert [c["arm"] for c in chosen["contrasts"]] == ["b", "c"]
 
 
+def test_a_column_of_several_that_name_arms_may_be_empty() -> None:
+    arms = by_arm(asked(table(tag=np.nan), arm="norm,tag", baseline="norm=a, tag="))
+    assert set(arms) == {"norm=b, tag=", "norm=c, tag="}
+
+
 def test_a_column_of_the_largest_numbers_does_not_look_like_an_arm() -> None:
     with pytest.raises(DataError, match="column 'b' does not look like values of an arm"):
         compare(

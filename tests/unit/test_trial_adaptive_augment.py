@@ -13,7 +13,8 @@ from harness.models import Conditions, build_pair
 from harness.preflight.no_op import ProbedArm, likeness
 from harness.preflight.small_networks import Networks, Shape
 from harness.randomness import stream
-from harness.study.settings import AdaptiveAugmentSettings, LossSettings, TrainingSettings, TrialSettings
+from harness.study.settings import TrialSettings
+from harness.study.training_settings import AdaptiveAugmentSettings, LossSettings, TrainingSettings
 from harness.trial import checkpoints
 from harness.trial.adaptive_augment import AdaptiveAugment
 from harness.trial.image_changes import shown

@@ -14,7 +14,7 @@ from harness.models import Conditions, build_pair
 from harness.models.layers import MinibatchStd
 from harness.models.matching import SpectralNorm
 from harness.randomness import stream
-from harness.study.settings import InstanceNoiseSettings, TrainingSettings
+from harness.study.training_settings import InstanceNoiseSettings, TrainingSettings
 from harness.trial.image_changes import diff_augment, instance_noise, shown
 from harness.trial.trainer import Trainer
 from harness.trial.training import train

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from harness.models import build_pair, check_networks
 from harness.models.contract import Judgement, example_conditions
-from harness.study.settings import LossSettings, OptimizerSettings
+from harness.study.training_settings import LossSettings, OptimizerSettings
 from harness.trial.losses import ADVERSARIAL
 from harness.trial.optimizers import optimizer_of
 from harness.trial.trainer import Trainer

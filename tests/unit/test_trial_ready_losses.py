@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from harness.models import Generated, Judgement, build_pair
 from harness.models.contract import Conditions
-from harness.study.settings import LossSettings
+from harness.study.training_settings import LossSettings
 from harness.trial.losses import (
     ADVERSARIAL,
     FAKE_TERMS,

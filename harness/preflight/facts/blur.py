@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from harness.models import GaussianBlur
 from harness.preflight.facts.fact import Fact, Inspected
 from harness.randomness import stream
-from harness.study.settings import BlurSettings, CommonDiscriminatorSettings
+from harness.study.network_settings import BlurSettings, CommonDiscriminatorSettings
 
 
 def blur_facts(arms: Sequence[Inspected]) -> Iterable[Fact]:

@@ -16,7 +16,8 @@ from harness.models.contract import Conditions
 from harness.preflight.facts.fact import Fact, Inspected
 from harness.preflight.function_probe import STREAMS
 from harness.randomness import stream
-from harness.study.settings import CommonDiscriminatorSettings, TrialSettings, Zi2ziDiscriminatorSettings
+from harness.study.network_settings import CommonDiscriminatorSettings, Zi2ziDiscriminatorSettings
+from harness.study.settings import TrialSettings
 
 ITERATIONS = 60
 """Power iterations for the norm of a convolution."""

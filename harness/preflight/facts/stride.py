@@ -11,7 +11,7 @@ from harness.models import build_pair
 from harness.models.cost import conditions_for
 from harness.preflight.facts.fact import Fact, Inspected
 from harness.preflight.function_probe import STREAMS
-from harness.study.settings import UNetSettings
+from harness.study.network_settings import UNetSettings
 
 
 def stride_facts(arms: Sequence[Inspected]) -> Iterable[Fact]:

@@ -14,13 +14,13 @@ from harness.preflight.facts.spectral import spectral_facts
 from harness.preflight.facts.stride import stride_facts
 from harness.preflight.facts.unmatched import unmatched_facts
 from harness.preflight.settings_read import changed_settings, own_parts
-from harness.study.settings import (
+from harness.study.network_settings import (
     CommonDiscriminatorSettings,
     DcganDiscriminatorSettings,
     DcganGeneratorSettings,
-    TrialSettings,
     UNetSettings,
 )
+from harness.study.settings import TrialSettings
 
 
 def _any(_: TrialSettings) -> bool:

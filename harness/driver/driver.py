@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
-import platform
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from harness.errors import HarnessError, MissingExtraError, StoreError
+from harness.driver.happenings import LookDone, Planned, Removed, Retried, SetAside, Stored, Watch
+from harness.driver.lost_trials import rows_of_lost
+from harness.driver.planning import Plan, Planning
+from harness.errors import HarnessError
 from harness.executors.base import Compute, Event, Executor, Finished, Lost, Place, Started
-from harness.executors.in_process import InProcess
-from harness.metrics.catalogue import metric_named, missing_extra
-from harness.preflight.stage import Stage, stage
-from harness.provenance import OWN, code_version, environment, own_sources, package_versions, sources_digest
+from harness.provenance import OWN, code_version, environment, own_sources
 from harness.results.running import Running
 from harness.results.schema import LOST, ArmPlan, TrialRows, is_trained
 from harness.results.store import Store
 from harness.study.design import Arm, Trial, arms, own_code, trials
-from harness.study.settings import DataSettings
 from harness.study.study import BASELINE, Study
 from harness.study_folder import study_folder
 from harness.trial.task import TrialProgress, TrialTask
@@ -31,64 +28,6 @@ from harness.verdicts.judge import StudyVerdicts, judge
 
 if TYPE_CHECKING:
     from harness.scripts.sources import Sources
-
-
-@dataclass(frozen=True)
-class Planned:
-    """What is about to be done."""
-
-    study: Study
-    arms: tuple[Arm, ...]
-    plans: tuple[ArmPlan, ...]
-    notes: tuple[str, ...]
-    """Of the data: what was dropped, and why."""
-    trials: tuple[Trial, ...]
-    done: int
-    """Trials that have their row already."""
-    estimated_seconds: float | None
-
-
-@dataclass(frozen=True)
-class Stored:
-    """A trial's row is on the disk."""
-
-    task: TrialTask
-    rows: TrialRows
-
-
-@dataclass(frozen=True)
-class Retried:
-    """A trial was lost, perhaps to a cause that is not its own, and is begun again in another process."""
-
-    task: TrialTask
-    reason: str
-
-
-@dataclass(frozen=True)
-class SetAside:
-    """A damaged file was renamed; its trial is computed again."""
-
-    path: Path
-
-
-@dataclass(frozen=True)
-class Removed:
-    """A trial's row was removed, as its status was asked to be tried again."""
-
-    trial_id: str
-
-
-@dataclass(frozen=True)
-class LookDone:
-    """A look on the study's schedule."""
-
-    findings: StudyVerdicts
-    blocks: int
-    open_arms: tuple[str, ...]
-
-
-Happening = Event | Stage | Planned | Stored | Retried | SetAside | Removed | LookDone
-Watch = Callable[[Happening], None]
 
 
 @dataclass(frozen=True)
@@ -105,8 +44,6 @@ class Shard:
 
 AGAIN = ("failed", "oom")
 """Statuses that can be the doing of another trial in the same process."""
-PLANNED = ("parameters", "macs", "matched_fraction")
-"""What a plan says of both networks of an arm, and its rows too."""
 FOLD_EVERY = 256
 """Trials between updates of the caches that make reading fast."""
 
@@ -134,7 +71,8 @@ class Driver:
         self.arms = arms(study)
         self.study_hash = study.hash
         self.doors = own_code(study, self.arms)
-        self.plans: dict[str, ArmPlan] = {}
+        self.planning = Planning(study, self.arms, self.store, self.cache, executor, watch)
+        self.plans: Mapping[str, ArmPlan] = {}
         self.kept = 0
         self.sources: Sources | None = None
         self._judged: StudyVerdicts | None = None
@@ -156,15 +94,22 @@ class Driver:
                 self.watch(Removed(trial_id))
             self._refuse_changed_code()
             goals = self.study.design.goals
-            plan = self._plan_before()
-            if plan is not None and not self._missing(self._open_arms(), goals[-1]):
-                self._announce(plan)
-                return self.findings()
-            if plan is not None and (plan["timed_on"] != self._timed_on() or self.doors):
+            plan = self.planning.before()
+            if plan is not None:
+                self.plans = plan.arms
+                if not self._missing(self._open_arms(), goals[-1]):
+                    self._announce(plan)
+                    return self.findings()
+            if plan is not None and (self.doors or not self.planning.is_timed_here(plan)):
                 plan = None
             expected = len(self._missing(self.arms, goals[0]))
             with self._laid_out(), self.executor.opened(self._place(), expected) as compute:
-                self._announce(self._plan() if plan is None or self.sources is not None else plan)
+                if self.sources is not None:
+                    plan = self.planning.lay_out(self.sources)
+                elif plan is None:
+                    plan = self.planning.prove()
+                self.plans = plan.arms
+                self._announce(plan)
                 for goal in goals:
                     self._compute(self._missing(self._open_arms(), goal), compute)
                     if self.study.design.looks and self.shard.of == 1:
@@ -232,95 +177,9 @@ class Driver:
             self._judged = judge(self.study, self.store.tables(), self.plans)
         return self._judged
 
-    def _plan_before(self) -> dict[str, Any] | None:
-        """Take over the plan of a run before, and return it; None where the study or the code was another.
-
-        Proofs and times take seconds and torch, which a study that is finished does without.
-        """
-        try:
-            plan, plans = self.store.plan_document(), self.store.plan()
-        except StoreError:
-            return None
-        if plan.get("of") != self._planned():
-            return None
-        self.plans = plans
-        return plan
-
-    def _planned(self) -> dict[str, Any]:
-        """Return what a plan is of: settings and code, but for the user's own."""
-        text = self.study.model_dump_json(exclude={"question", "claims", "runner"})
-        settings = hashlib.sha256(text.encode()).hexdigest()
-        return {"settings": settings, "sources": sources_digest(), "packages": package_versions()}
-
-    def _timed_on(self) -> dict[str, Any]:
-        """Return what the times of a plan depend on beside what it is of."""
-        return {**environment(), "host": platform.node(), "workers": self.executor.workers}
-
-    def _plan(self) -> dict[str, Any]:
-        """Load the data, prove what can be proved, write it down and return it."""
-        if self.sources is not None:
-            return self._plan_of_commands(self.sources)
-        from harness.data import load
-        from harness.preflight.preflight import preflight
-        from harness.preflight.refusal import refuse_if_nothing_can_be_compared
-
-        for name in self.study.measure.metrics:
-            if missing := missing_extra(metric_named(name)):
-                raise MissingExtraError(missing)
-        plan = preflight(
-            self.study,
-            self.arms,
-            cache=self.cache,
-            workers=self.executor.workers or 1,
-            alone=isinstance(self.executor, InProcess),
-            announce=self.watch,
-        )
-        refuse_if_nothing_can_be_compared(self.study, plan.arms)
-        self.plans = {of_arm.arm: of_arm for of_arm in plan.arms}
-        notes = [note for settings in _distinct_data(self.arms) for note in load(settings, self.cache).notes]
-        self._measure_references()
-        document = {
-            **plan.document(),
-            "notes": list(dict.fromkeys(notes)),
-            "of": self._planned(),
-            "timed_on": self._timed_on(),
-        }
-        self.store.write_file("plan.json", json.dumps(document, indent=1, ensure_ascii=False).encode())
-        return document
-
-    def _plan_of_commands(self, sources: Sources) -> dict[str, Any]:
-        """Say what will be run, lay it out, write the plan down and return it."""
-        for name in self.study.measure.metrics:
-            if missing := missing_extra(metric_named(name)):
-                raise MissingExtraError(missing)
-        self.plans = {plan.arm: plan for plan in sources.plans()}
-        sources.lay_out(self._trained())
-        document = {
-            **sources.document(),
-            "notes": list(sources.notes()),
-            "of": self._planned(),
-            "timed_on": self._timed_on(),
-        }
-        self.store.write_file("plan.json", json.dumps(document, indent=1, ensure_ascii=False).encode())
-        return document
-
-    def _measure_references(self) -> None:
-        """Measure once for a study what networks that learned nothing give, and write it down."""
-        from harness.trial.references import references
-
-        if self.store.references() is None:
-            baseline = self.arms[0]
-            with stage("references", self.watch) as say:
-                measured = references(
-                    baseline.settings, self.study.measure, streams=baseline.streams(0), cache=self.cache
-                )
-                say("" if measured is None else f"{measured.metric} of networks that learned nothing is known")
-            document = None if measured is None else dataclasses.asdict(measured)
-            self.store.write_file("references.json", json.dumps(document, indent=1).encode())
-
-    def _announce(self, plan: Mapping[str, Any]) -> None:
+    def _announce(self, plan: Plan) -> None:
         """Say what will be done."""
-        notes = list(plan["notes"])
+        notes = list(plan.document["notes"])
         if self.doors:
             notes.append(f"your own code: {', '.join(self.doors)}")
         first = trials(self._trained(), self.shard.blocks(self.study.design.goals[0]))
@@ -333,7 +192,7 @@ class Driver:
                 tuple(notes),
                 first,
                 sum(trial.trial_id in done for trial in first),
-                plan.get("estimated_seconds"),
+                plan.document.get("estimated_seconds"),
             )
         )
 
@@ -439,34 +298,10 @@ class Driver:
         )
 
     def _lost(self, lost: Lost) -> TrialRows:
-        """Return the row of a trial that gave none: a status, never a number."""
-        task = lost.task
+        """Return the row of a trial that gave none, its traceback kept in a file."""
+        name = f"errors/{lost.task.trial_id}.txt"
         if lost.traceback:
-            self.store.write_file(f"errors/{task.trial_id}.txt", lost.traceback.encode())
-        where = f" (traceback: {self.store.folder / 'errors' / task.trial_id}.txt)" if lost.traceback else ""
-        plan = self.plans.get(task.arm)
-        sizes = (
-            {}
-            if plan is None
-            else {f"{n}_{net}": getattr(plan, f"{n}_{net}") for n in PLANNED for net in "gd"}
-            | {"matched_fraction": plan.matched_fraction}
+            self.store.write_file(name, lost.traceback.encode())
+        return rows_of_lost(
+            lost, self.plans.get(lost.task.arm), str(self.store.folder / name) if lost.traceback else ""
         )
-        row = {
-            **task.row(),
-            "status": lost.status,
-            "error": f"{lost.message}{where}",
-            **sizes,
-            "code_version": code_version(task.doors),
-            "packages": json.dumps(environment()["packages"]),
-        }
-        measurements = tuple(
-            {"trial_id": task.trial_id, "step": step, "metric": metric, "value": None}
-            for step in task.measure.steps(task.settings.steps)
-            for metric in task.measure.measured
-        )
-        return TrialRows(row, measurements)
-
-
-def _distinct_data(chosen: Iterable[Arm]) -> list[DataSettings]:
-    """Return the settings of each data set that the arms use, once."""
-    return list({arm.settings.data.model_dump_json(): arm.settings.data for arm in chosen}.values())
