@@ -29,7 +29,7 @@ def check_dataset(
     Example:
         >>> from harness.data import load
         >>> from harness.study.data_settings import FaceSettings
-        >>> check_dataset(load(Faces()))
+        >>> check_dataset(load(FaceSettings()))
     """
     problems = list(_problems(dataset, image_size, channels))
     if problems:

@@ -129,7 +129,10 @@ FACES = "study: x\ndata: {kind: faces}\naxes: {discriminator.spectral_norm: [non
         (f"{HEAD}axes: {{lr: [1.0e-4, 2.0e-4]}}\n", "did you mean 'training.optimizer.lr'?"),
         (f"{HEAD}axes: [a]\n", 'axes: expected a mapping of names to values, got ["a"]'),
         (GOOD.replace("study: x", "study: my study"), "study: expected letters, digits, _, . and -"),
-        (GOOD.replace("kind: glyphs", "kind: 5"), "data.kind: no '5'; allowed: faces, glyphs, images, pairs"),
+        (
+            GOOD.replace("kind: glyphs", "kind: 5"),
+            "data.kind: no '5'; allowed: classes, faces, glyphs, images, pairs, ",
+        ),
         (GOOD.replace("{kind: glyphs}", "glyphs"), "data: expected a group of settings that begins with kind, got 'gl"),
         (f"{FACES}measure: {{also: []}}\n", "kind unet redraws a source image, and data of kind faces has none"),
         (f"{FACES}generator: {{kind: dcgan}}\nmeasure: {{also: [ssim]}}\n", "ssim: needs pairs"),
