@@ -100,7 +100,7 @@ class PictureSettings(ImageSettings):
     """What folders of colour pictures have in common."""
 
     path: Text
-    """The folder."""
+    """The folder, laid out as the kind says."""
     channels: Literal[1, 3] = 3
     """1 for grey, 3 for colour."""
     image_size: Annotated[int, Strict(), Field(ge=4, le=1024)] = 64

@@ -79,7 +79,7 @@ def test_samples_can_be_more_than_the_held_out_items() -> None:
     assert found.conditions.latent.shape == (100, 5)
     assert found.conditions.batch == len(found.labels) == 100
     assert len(found.real) == 12
-    with pytest.raises(HarnessError, match="each held-out pair gives one generated image"):
+    with pytest.raises(HarnessError, match="each held-out source gives one generated image"):
         measured_items(factory.dataset(), MeasureSettings(generated=100), None)
 
 
@@ -116,7 +116,7 @@ def test_a_limit_that_takes_from_the_held_out_images_is_no_axis(tmp_path: Path) 
 
 
 def test_samples_without_pairs_only(tmp_path: Path) -> None:
-    with pytest.raises(StudyError, match=r"measure\.generated: each held-out pair gives one generated image"):
+    with pytest.raises(StudyError, match=r"measure\.generated: each held-out source gives one generated image"):
         read_study(write(tmp_path, measure={"generated": 1000}))
     kinds = {"data": {"kind": "faces"}, "generator": {"kind": "dcgan"}, "discriminator": {"kind": "dcgan"}}
     study = read_study(write(tmp_path, **kinds, measure={"generated": 1000, "also": []}))
