@@ -49,3 +49,4 @@ def _undrawn(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 
     if "drawn" not in request.fixturenames:
         monkeypatch.setattr("harness.report.drawing._save", save)
+        monkeypatch.setattr("harness.report.drawing.Figure.narrow_svg", "<svg></svg>")

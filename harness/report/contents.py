@@ -6,12 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from harness.report import figures, samples, trial_tables, verdict_tables
+from harness.report import curves, figures, samples, trial_tables, verdict_tables
 from harness.report.card_table import card_table
+from harness.report.control_table import claim_table, control_table
+from harness.report.cost_table import cost_table
 from harness.report.drawing import Figure
+from harness.report.forest import forest
 from harness.report.health_table import health_table
 from harness.report.replication_table import replication_table
 from harness.report.samples import Samples
+from harness.report.study_file import StudyFile, study_file
 from harness.report.table import Table
 from harness.verdicts.judge import StudyVerdicts
 
@@ -30,22 +34,23 @@ def sentences(findings: StudyVerdicts) -> Sentences | None:
     return Sentences(tuple(said)) if len(said) > 1 else None
 
 
-Section = Table | Figure | Samples | Sentences
+Section = Table | Figure | Samples | Sentences | StudyFile
 
 CONTENTS: tuple[Callable[[StudyVerdicts], Section | None], ...] = (
-    verdict_tables.control_table,
+    control_table,
     verdict_tables.contrast_table,
     verdict_tables.effect_table,
     replication_table,
     health_table,
     sentences,
-    figures.forest,
+    forest,
     samples.samples,
     figures.paired,
     figures.interactions,
-    figures.course,
-    verdict_tables.claim_table,
-    verdict_tables.cost_table,
+    curves.difference,
+    curves.course,
+    claim_table,
+    cost_table,
     trial_tables.arm_table,
     trial_tables.failure_table,
     verdict_tables.trust_table,
@@ -53,6 +58,7 @@ CONTENTS: tuple[Callable[[StudyVerdicts], Section | None], ...] = (
     card_table,
     trial_tables.floor_table,
     trial_tables.provenance_table,
+    study_file,
 )
 """A function here reaches the page, Markdown and LaTeX; it returns None where a study has nothing of its kind."""
 

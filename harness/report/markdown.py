@@ -9,6 +9,7 @@ from pathlib import Path
 from harness.report.contents import Section
 from harness.report.drawing import Figure
 from harness.report.samples import Samples
+from harness.report.study_file import StudyFile
 from harness.report.table import Table
 from harness.report.verdict_tables import headline
 from harness.verdicts.judge import StudyVerdicts
@@ -34,8 +35,17 @@ def _section(section: Section, folder: Path) -> str:
             return f"## {escaped(section.title)}\n\n{image}\n\n{escaped(section.caption)}"
         case Samples():
             return "\n\n".join((f"## {escaped(section.title)}", *_strips(section, folder)))
+        case StudyFile():
+            return _study_file(section)
         case _:
             return "\n".join(f"- {escaped(sentence)}" for sentence in section.sentences)
+
+
+def _study_file(file: StudyFile) -> str:
+    commands = f"The study as `{file.study}.yaml`, then:\n\n```sh\n{chr(10).join(file.commands)}\n```"
+    # A fence is closed by as many marks as opened it: more than stand in the text.
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", file.text)), default=0))
+    return f"## {file.title}\n\n{commands}\n\n{fence}yaml\n{file.text}{fence}"
 
 
 def _strips(samples: Samples, folder: Path) -> list[str]:

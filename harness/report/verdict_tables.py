@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections import Counter
 
 from harness.metrics.catalogue import metric_named
-from harness.report.table import NONE, Column, Table, joined, p_cell, ratio, share, short, table, times, two
+from harness.report.table import NONE, Column, Table, p_cell, short, table, times, two
 from harness.statistics import Analysis, Contrast, Factorial, Margin, Verdict
-from harness.statistics.controls import Control
 from harness.statistics.number_format import change, p_text, span
 from harness.statistics.sentences import effect_rows, effect_sentences, provisional_text, sensitivity_text, sentence
-from harness.statistics.verdict_rule import Scale
-from harness.verdicts.claims import SettledClaim
 from harness.verdicts.judge import StudyVerdicts
 
 AnalysedContrast = tuple[Analysis, Contrast]
@@ -215,31 +212,6 @@ def _worst(c: Contrast) -> str:
     return f"{c.worst_rank.favours}{p}"
 
 
-def cost_table(findings: StudyVerdicts) -> Table | None:
-    """Return the costs of each arm as multiples of the baseline's; None where none are known."""
-    analysis = findings.primary
-    if analysis is None:
-        return None
-    names = dict.fromkeys(cost.name for c in analysis.contrasts for cost in c.costs)
-    columns: tuple[Column[Contrast], ...] = (
-        Column("arm", lambda c: c.arm, words=True),
-        Column("verdict", lambda c: c.verdict.value, words=True, marked=True),
-        *(Column(name, lambda c, name=name: _cost(c, name)) for name in names),  # type: ignore[misc]
-    )
-    return table(
-        "costs",
-        "What it costs",
-        f"Each cost as a multiple of that of '{analysis.baseline}' (medians over trials); below 1 is cheaper. D is the "
-        "discriminator, G the generator.",
-        columns,
-        (c for c in analysis.contrasts if c.costs),
-    )
-
-
-def _cost(c: Contrast, name: str) -> str:
-    return next((ratio(cost.ratio) for cost in c.costs if cost.name == name), NONE)
-
-
 def effect_table(findings: StudyVerdicts) -> Table | None:
     """Return main effects and interactions of a factorial study; None for other designs."""
     effects = findings.effects
@@ -297,59 +269,3 @@ def exploratory_table(findings: StudyVerdicts) -> Table | None:
         columns,
         ((a, c) for a in findings.others for c in a.contrasts),
     )
-
-
-def claim_table(findings: StudyVerdicts) -> Table | None:
-    """Return what became of each claim; None where the study has none."""
-    columns: tuple[Column[SettledClaim], ...] = (
-        Column("id", lambda s: s.claim.id, words=True),
-        Column("statement", lambda s: s.claim.quote, words=True),
-        Column("about", lambda s: s.claim.subject, words=True),
-        Column("metric", lambda s: s.metric, words=True),
-        Column("expects", lambda s: s.claim.expect or "this order", words=True),
-        Column("verdict", lambda s: s.verdict or NONE, words=True, marked=True),
-        Column("outcome", lambda s: s.outcome, words=True, marked=True),
-        Column("evidence", lambda s: s.evidence or NONE, words=True),
-    )
-    return table(
-        "claims",
-        "Statements that were put to the test",
-        "A verdict supports a statement, contradicts it, or leaves it not settled; inconclusive settles nothing. "
-        "Untested: the experiment was not shown to tell.",
-        columns,
-        findings.claims,
-    )
-
-
-def control_table(findings: StudyVerdicts) -> Table | None:
-    """Return what each control found; None where the study has none."""
-    columns: tuple[Column[Control], ...] = (
-        Column("control", lambda c: c.kind, words=True),
-        Column("arm", lambda c: c.arm, words=True),
-        Column("outcome", lambda c: c.outcome, words=True, marked=True),
-        Column("change", lambda c: NONE if c.ci is None else change(c.estimate, _scale(findings))),
-        Column("interval", lambda c: NONE if c.ci is None else span(c.ci.low, c.ci.high, _scale(findings))),
-        Column("pairs", lambda c: f"{c.blocks}"),
-        Column("p", lambda c: p_cell(c.p_value), optional=True),
-        Column("floor", lambda c: short(c.floor), optional=True),
-        Column("forgotten", _forgotten, words=True, optional=True),
-        Column("what was found", lambda c: c.sentence, words=True, optional=True),
-    )
-    return table(
-        "controls",
-        "Controls: arms whose answer is known",
-        f"By {findings.study.measure.primary}, each by a test of its own over the same looks; no part of the contrasts "
-        "below. A positive control must be told apart, else nothing is called equivalent. A negative one must not. "
-        "Floor: half-width of the interval of a difference that must be none, on the scale of the analysis; what this "
-        "study cannot see below. Forgotten: difference as a share of that of two unmatched trainings, by step.",
-        columns,
-        findings.controls,
-    )
-
-
-def _scale(findings: StudyVerdicts) -> Scale:
-    return metric_named(findings.study.measure.primary).scale
-
-
-def _forgotten(control: Control) -> str:
-    return joined([f"step {point['step']}: {share(point['share_of_unmatched'])}" for point in control.curve])

@@ -1,66 +1,95 @@
-"""The words that reports and the terminal use, each in one line."""
+"""The words that reports, the terminal and the documentation use, each in one line: what `glossary.yaml` says."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import yaml
 
 from harness.statistics.verdict_rule import Verdict
-from harness.verdicts.health import FLOOR_SHARE, Health
+from harness.verdicts.health import Health
 
-VERDICTS: tuple[tuple[Verdict, str], ...] = (
-    (Verdict.HELPS, "better: a difference was shown, and not that it is smaller than the margin"),
-    (Verdict.HURTS, "worse: a difference was shown, and not that it is smaller than the margin"),
-    (Verdict.EQUIVALENT, "the difference was shown to be smaller than the margin: it does not matter"),
-    (Verdict.NEGLIGIBLE, "there is a difference, and it was shown to be smaller than the margin"),
-    (
-        Verdict.NOT_SENSITIVE,
-        "no difference that matters was seen, but this experiment was not shown to tell: its positive control, an arm "
-        "known to differ, was not told apart as expected, or it has none",
-    ),
-    (Verdict.INCONCLUSIVE, "too few blocks to tell; this is not evidence that there is no difference"),
-    (Verdict.NO_OP, "changes nothing at all: proved, or everything that was measured is equal to the last bit"),
-    (
-        Verdict.INVALID,
-        "cannot be built, or the baseline failed or learned nothing in most blocks: nothing to compare with",
-    ),
-)
-"""Every verdict, in the order in which tables list them."""
 
-HEALTH: tuple[tuple[Health, str], ...] = (
-    (Health.LEARNED, "at the step at which arms are compared none of the below applies"),
-    (
-        Health.LEARNED_ONCE,
-        "none of them either, but no step was measured before: it may be still learning",
-    ),
-    (Health.STILL_LEARNING, "better by more than the margin than at the measured step before: train longer"),
-    (
-        Health.FEW_IMAGES,
-        f"real images against other real images make up more than {FLOOR_SHARE * 100:.0f} % of the value: measure more",
-    ),
-    (Health.MEAN_IMAGE, "not better, by more than the margin, than the mean training image of each style"),
-    (Health.UNTRAINED, "not better, by more than the margin, than the same networks before any training"),
-    (Health.COLLAPSED, "samples vary by less than failures.diversity_floor of the real images' variety"),
-    (Health.FAILED, "the trial did not reach the horizon: diverged, failed, timeout or oom"),
-)
+@dataclass(frozen=True)
+class Word:
+    """One word of the glossary."""
+
+    word: str
+    means: str
+    """One sentence, without its full stop."""
+    also: tuple[str, ...] = ()
+    """Other forms of it."""
+
+    @property
+    def anchor(self) -> str:
+        """The id of its entry in a page."""
+        return f"word-{re.sub(r'[^a-z0-9]+', '-', self.word.lower()).strip('-')}"
+
+
+def _glossary() -> dict[str, tuple[Word, ...]]:
+    groups: Mapping[str, Mapping[str, Any]] = yaml.safe_load(
+        (files("harness.report") / "glossary.yaml").read_text(encoding="utf-8")
+    )
+    return {
+        group: tuple(Word(word, of["means"], tuple(of.get("also", ()))) for word, of in words.items())
+        for group, words in groups.items()
+    }
+
+
+GLOSSARY = _glossary()
+"""The words by group: `verdicts` and `health`, in the order in which tables list them, and all other `words`."""
+VERDICTS = tuple((Verdict(word.word), word.means) for word in GLOSSARY["verdicts"])
+HEALTH = tuple((Health(word.word), word.means) for word in GLOSSARY["health"])
 """What a trial can come to, the best first; the last four, of the baseline in most blocks, leave nothing to judge."""
-
-OTHERS: Mapping[str, str] = {
-    "positive control": "an arm that is known to differ from the baseline; until it is told apart as expected, nothing "
-    "is called equivalent",
-    "negative control": "an arm that is known to make no difference; told apart, it says that the pairs or the error "
-    "rate cannot be trusted",
-    "sensitivity": "whether the positive control was told apart: whether the experiment could have told",
-    "health": f"whether networks learned at all: {', '.join(health.value for health, _ in HEALTH)}",
-    "block": "the matched set of trials in which every arm is trained once, with the same random streams",
-    "horizon": "the step at which arms are compared, fixed in the study; never the best checkpoint",
-    "margin": "the smallest difference that matters, fixed in the study",
-    "look": "an analysis after some number of blocks, on a schedule fixed in the study",
-    "floor": "a metric of real images against other real images at the same count: the best there is to reach",
-}
-
-WORDS: Mapping[str, str] = {
-    **{verdict.value: meaning for verdict, meaning in VERDICTS},
-    **{health.value: meaning for health, meaning in HEALTH},
-    **OTHERS,
-}
+WORDS: Mapping[str, str] = {word.word: word.means for words in GLOSSARY.values() for word in words}
 """Every word by itself; `explain` prints them."""
+
+
+@cache
+def _forms() -> tuple[re.Pattern[str], Mapping[str, Word]]:
+    forms = {form.lower(): word for words in GLOSSARY.values() for word in words for form in (word.word, *word.also)}
+    longest_first = "|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True))
+    return re.compile(rf"(?<![\w'.-])(?:{longest_first})(?![\w'-]|\.\w)", re.IGNORECASE), forms
+
+
+def explained(text: str, seen: set[str] | None = None) -> Iterator[tuple[str, Word | None]]:
+    """Yield a text in pieces, each with the word of the glossary that it is; a word is one only where it first stands.
+
+    Args:
+        text: Plain text.
+        seen: Words that were explained before, to which those of this text are added.
+    """
+    pattern, forms = _forms()
+    seen, end = set() if seen is None else seen, 0
+    for found in pattern.finditer(text):
+        word = forms[found[0].lower()]
+        if word.word not in seen:
+            seen.add(word.word)
+            yield text[end : found.start()], None
+            yield found[0], word
+            end = found.end()
+    yield text[end:], None
+
+
+GLOSSARY_HEAD = """# Glossary
+
+Each word that verdicts and reports use, in a sentence. `python -m harness explain WORD` prints one of them, and every
+report links to them. Made from `harness/report/glossary.yaml`:
+
+```sh
+python -c 'from harness.report.words import glossary_page; print(glossary_page(), end="")' > docs/glossary.md
+```"""
+
+
+def glossary_page() -> str:
+    """Return the glossary as a page of the documentation."""
+    heads = {"verdicts": "Verdicts", "health": "Health of a trial", "words": "Other words"}
+    parts = [GLOSSARY_HEAD]
+    for group, words in GLOSSARY.items():
+        parts += [f"## {heads[group]}", *(f"**{word.word}** – {word.means}." for word in words)]
+    return "\n\n".join(parts) + "\n"

@@ -164,13 +164,18 @@ class Study(TrialSettings):
         return f"{self.study}+seed{self.design.seed}" if self.design.seed else self.study
 
     @property
+    def written(self) -> dict[str, Any]:
+        """The settings that differ from their defaults: what a file has to say to be this study."""
+        return _set(self)
+
+    @property
     def hash(self) -> str:
         """A digest of all that rows depend on: not of blocks, looks, budget, runner, claims or added metrics.
 
         Settings that have their default are left out, so that one that comes with a later version changes no digest.
         """
         rested_on = {*TrialSettings.model_fields, "study", "axes", "baseline", "measure", "controls"}
-        kept = {name: value for name, value in _set(self).items() if name in rested_on}
+        kept = {name: value for name, value in self.written.items() if name in rested_on}
         kept["measure"] = {k: v for k, v in kept.get("measure", {}).items() if k not in ("also", "margin", "margins")}
         if self.design.seed:
             kept["seed"] = self.design.seed

@@ -208,8 +208,13 @@ class StudyHealth:
     @property
     def sentence(self) -> str:
         """When the arms were measured, how the baseline was then, and which arms learned nothing."""
+        return f"{self.when} {self.condition}"
+
+    @property
+    def condition(self) -> str:
+        """How the baseline was at the horizon, and which arms learned nothing."""
         arm = self.baseline
-        text = f"{self.when} The {arm.arm} {_was(arm.words)}"
+        text = f"The {arm.arm} {_was(arm.words)}"
         if arm.value is not None and arm.floor is not None and arm.of_floor is not None:
             text += f"; its {self.metric} of {_number(arm.value)} is {arm.of_floor:.3g} times "
             lower = metric_named(self.metric).better == "lower"

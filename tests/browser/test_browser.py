@@ -87,14 +87,22 @@ def test_the_report_shows_question_verdicts_rows_and_pictures_without_asking_for
     page = watched.page
     page.goto(report.as_uri())
     assert page.locator("h1").inner_text() == "Does spectral normalisation help?"
-    assert "1 helps (spectral_norm=convs)" in page.locator("#verdict").inner_text()
+    verdict = page.locator("#verdict")
+    assert verdict.locator("li .mark").all_inner_texts() == ["helps", "negligible"]
+    assert (
+        "fid_efficientnet 20 % lower (interval"
+        in verdict.locator("li", has_text="spectral_norm=convs").first.inner_text()
+    )
     assert page.locator("#contrasts tbody tr").count() == 2
     assert page.locator("#arms tbody tr").count() == 5
     assert page.locator("#failures tbody tr").count() == 1
     assert page.locator("#claims tbody tr").inner_text().split("\t")[1] == "It <b>helps</b>."
-    assert page.locator("figure svg").count() == 3
-    widths = page.evaluate("[...document.querySelectorAll('#samples img')].map(i => [i.naturalWidth, i.width])")
-    assert widths == [[384, 768]] * 5
+    assert [f for f in page.locator("figure").all() if f.locator("svg:visible").count() != 1] == []
+    # Two halves of a strip, each a whole multiple of its pixels, and three items by each of five rows of a block.
+    halves = page.evaluate("[...document.querySelectorAll('.strips svg')].map(e => e.getBoundingClientRect().width)")
+    assert halves == [384] * 10
+    sheets = page.evaluate("[...document.querySelectorAll('.sheet img')].map(i => [i.naturalWidth, i.naturalHeight])")
+    assert sheets[0] == [96, 160]
     assert page.evaluate("getComputedStyle(document.querySelector('#samples img')).imageRendering") == "pixelated"
     assert [url for url in watched.requests if not url.startswith("data:")] == [report.as_uri()]
     assert watched.complaints == []
@@ -130,12 +138,72 @@ def ratio(first: float, second: float) -> float:
     return (max(first, second) + 0.05) / (min(first, second) + 0.05)
 
 
-@pytest.mark.parametrize("width", [400, 1280])
-def test_the_page_itself_never_scrolls_sideways(browser: Any, report: Path, width: int) -> None:
-    page = browser.new_page(viewport={"width": width, "height": 900})
+@pytest.mark.parametrize("width", [390, 768, 1440])
+def test_the_page_never_scrolls_sideways_and_the_text_of_its_figures_can_be_read(
+    watched: Watched, report: Path, width: int
+) -> None:
+    page = watched.page
+    page.set_viewport_size({"width": width, "height": 900})
     page.goto(report.as_uri())
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    page.close()
+    sizes = page.evaluate(
+        """[...document.querySelectorAll('figure svg text')].filter(text => text.getClientRects().length).map(text => {
+            const svg = text.ownerSVGElement, zoom = svg.getBoundingClientRect().width / svg.viewBox.baseVal.width;
+            return parseFloat(getComputedStyle(text).fontSize) * zoom;
+        })"""
+    )
+    assert len(sizes) > 60
+    assert min(sizes) >= 11
+    kind = "narrow" if width < 768 else "wide"
+    assert page.locator(f"figure .{kind} svg:visible").count() == page.locator("figure").count()
+
+
+@pytest.mark.parametrize("width", [390, 768, 1440])
+def test_the_first_screen_has_verdicts_health_control_margin_and_step(
+    watched: Watched, report: Path, width: int
+) -> None:
+    page = watched.page
+    page.set_viewport_size({"width": width, "height": {390: 844, 768: 1024, 1440: 900}[width]})
+    page.goto(report.as_uri())
+    seen = page.evaluate(
+        """[...document.querySelectorAll('h1, #verdict li, .glance, .facts div, #forest')].filter(
+            e => e.getClientRects().length && e.getBoundingClientRect().top < innerHeight
+        ).map(e => e.innerText).join(' ').toLowerCase()"""
+    )
+    for text in (
+        "does spectral normalisation help?",
+        "spectral_norm=convs",
+        "spectral_norm=convs+heads",
+        "still learning",
+        "step 300",
+    ):
+        assert text in seen
+    assert "no difference" in seen
+    assert "10%" in seen or "10 %, about" in seen
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+def test_tables_are_cards_on_a_phone_or_say_that_they_scroll(watched: Watched, report: Path, width: int) -> None:
+    page = watched.page
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(report.as_uri())
+    # What is wider than its place is a region that the keyboard reaches, with a line above that says so.
+    silent = page.evaluate(
+        """[...document.querySelectorAll('section .scroll')].filter(e => e.scrollWidth > e.clientWidth + 1)
+        .filter(e => !(e.previousElementSibling?.matches('.hint') && e.previousElementSibling.getClientRects().length))
+        .map(e => e.parentElement.id)"""
+    )
+    assert silent == []
+    assert page.locator("#contrasts thead").is_visible() is (width > 768)
+
+
+def test_a_word_of_statistics_leads_to_its_sentence(watched: Watched, report: Path) -> None:
+    page = watched.page
+    page.goto(report.as_uri())
+    page.locator(".facts a", has_text="margin").first.click()
+    assert page.evaluate("location.hash") == "#word-margin"
+    assert "smallest difference that matters" in page.locator(":target").inner_text()
+    assert page.evaluate("document.querySelector(':target').getBoundingClientRect().top < innerHeight")
 
 
 def test_the_dashboard_lists_the_trials_with_levels_and_pictures(watched: Watched, folder: Path) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import base64
+import io
 import json
 import re
 import subprocess
@@ -9,18 +11,26 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
+import tiny
+from PIL import Image
 from pretended import FIDS, fill, strip, study
 
 from harness.errors import StoreError
 from harness.report import contents
-from harness.report.drawing import Figure, panels_of
+from harness.report.curves import differences_by_step
+from harness.report.drawing import Figure, Screen, panels_of
+from harness.report.first_screen import margin_in_both_units
 from harness.report.latex import escaped as latex_escaped
 from harness.report.markdown import escaped as markdown_escaped
+from harness.report.samples import samples
+from harness.report.study_file import study_yaml
 from harness.report.table import NONE, Column, Table, large, short, spread, table
 from harness.report.write import document, write
 from harness.results.store import Store
 from harness.statistics.number_format import between, duration, rough_duration, span
+from harness.study.reading import read_study
 from harness.verdicts.judge import ArmSummary, StudyVerdicts, judge_stored
 
 NASTY = "</style><script>alert(1)</script> | _x_ \\ $y$ {z} & % # ~ ^ `c` *d* <!-- 漢"
@@ -90,9 +100,66 @@ def test_two_pages_of_the_same_rows_are_equal_to_the_byte(usual: dict[str, str],
     assert written(tmp_path) == usual
 
 
-def test_ids_are_unique_in_the_page(usual: dict[str, str]) -> None:
-    ids = [attrs["id"] for _, attrs in Seen(usual["html"]).tags if "id" in attrs]
+def test_ids_are_unique_in_the_page_and_every_link_leads_to_one(usual: dict[str, str]) -> None:
+    tags = Seen(usual["html"]).tags
+    ids = [attrs["id"] for _, attrs in tags if "id" in attrs]
     assert len(ids) == len(set(ids))
+    links = [str(attrs["href"]).removeprefix("#") for tag, attrs in tags if tag == "a"]
+    assert {"word-margin", "word-interval", "word-helps", "word-family-wise", "word-paired-difference"} <= set(links)
+    assert set(links) <= set(ids)
+
+
+@pytest.mark.parametrize(
+    ("measure", "expected"),
+    [
+        ({"margin": "10%"}, r"10 %, about ([\d.]+) of the baseline's fid_efficientnet of ([\d.]+)"),
+        ({"primary": "ssim", "margin": 0.05}, r"0\.05, which is ([\d.]+) % of the baseline's ssim of ([\d.]+)"),
+        ({"primary": "ssim", "margin": "5%"}, r"5 %, about ([\d.]+) of the baseline's ssim of ([\d.]+)"),
+    ],
+)
+def test_the_margin_is_given_in_both_units(tmp_path: Path, measure: dict[str, Any], expected: str) -> None:
+    fill(tmp_path, study(measure=measure))
+    _, findings = judge_stored(tmp_path)
+    said = margin_in_both_units(findings)
+    found = re.fullmatch(expected, said)
+    assert found, said
+    other, mean = map(float, found.groups())
+    of_baseline = findings.arms[0].values[findings.study.measure.primary].mean
+    assert mean == pytest.approx(of_baseline, rel=0.01)
+    written = float(str(measure["margin"]).removesuffix("%"))
+    share = written / 100 if "%" in str(measure["margin"]) else None
+    assert other == pytest.approx(share * of_baseline if share else 100 * written / of_baseline, rel=0.05)
+
+
+def test_the_difference_on_the_way_ends_where_the_verdict_is(tmp_path: Path) -> None:
+    fill(tmp_path, study(), statuses=FAILED)
+    _, findings = judge_stored(tmp_path)
+    by_arm = differences_by_step(findings)
+    for c in findings.contrasts:
+        last = by_arm[c.arm][-1]
+        assert (last.step, last.pairs) == (300, c.n)
+        assert last.mean == pytest.approx(c.estimate)
+        assert last.low < last.mean < last.high
+
+
+@pytest.mark.parametrize("path", sorted((tiny.ROOT / "studies").glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_study_at_the_end_of_the_page_is_read_as_the_same_study(path: Path, tmp_path: Path) -> None:
+    asked = read_study(path)
+    (tmp_path / "again.yaml").write_text(study_yaml(asked), encoding="utf-8")
+    assert read_study(tmp_path / "again.yaml") == asked
+
+
+@pytest.mark.slow
+def test_a_page_of_six_arms_is_small(tmp_path: Path, drawn: None) -> None:
+    levels = {f"level-{number}": number * 1.5 for number in range(1, 7)}
+    fids = {f"sigma=level-{number}": 60.0 + 4 * number for number in range(1, 7)}
+    files = written(tmp_path, asked=study(axes={"discriminator.blur.sigma": levels}, design={"blocks": 9}), fids=fids)
+    assert len(files["html"].encode()) < 300_000
+
+
+def test_every_figure_is_made_for_wide_and_for_narrow_screens(usual: dict[str, str]) -> None:
+    names = {str(a["id"]) for tag, a in Seen(usual["html"]).tags if tag == "svg" and "id" in a}
+    assert names == {f"{f}-{w}" for f in ("forest", "paired", "difference", "course") for w in ("wide", "narrow")}
 
 
 def test_text_of_the_study_is_text_in_every_file(tmp_path: Path) -> None:
@@ -112,7 +179,10 @@ def test_text_of_the_study_is_text_in_every_file(tmp_path: Path) -> None:
     blocks = re.findall(r"(?:^\|.*\n)+", files["md"], re.MULTILINE)
     assert all(len({len(re.findall(r"(?<!\\)(?:\\\\)*\|", row)) for row in b.splitlines()}) == 1 for b in blocks)
     assert len(bars) > 10
-    assert "<script" not in re.sub(r"\\<", "", files["md"])
+    [(fence, code)] = re.findall(r"^(`{3,})yaml$(.*?)^\1$", files["md"], re.MULTILINE | re.DOTALL)
+    assert NASTY in code.replace("\n  ", " ")
+    assert fence not in code
+    assert "<script" not in re.sub(r"\\<", "", files["md"].replace(code, ""))
     body = files["tex"].split("\n", 1)[1]
     assert r"\textless{}script\textgreater{}" in body
     assert not re.search(r"(?<!\\)[#^~]|(?<!\\)_", body)
@@ -131,9 +201,7 @@ def test_text_of_the_study_is_text_in_every_file(tmp_path: Path) -> None:
     ],
     ids=["nothing", "one block", "two blocks", "no pictures", "no baseline", "most failed", "one arm"],
 )
-def test_partial_results_are_shown_as_far_as_they_go(
-    tmp_path: Path, options: dict[str, Any], expected: str, drawn: None
-) -> None:
+def test_partial_results_are_shown_as_far_as_they_go(tmp_path: Path, options: dict[str, Any], expected: str) -> None:
     files = written(tmp_path, **options)
     assert expected in Seen(files["html"]).text
     assert "nan" not in files["md"].replace("losses nan", "").lower()
@@ -185,9 +253,35 @@ def test_pictures_come_from_one_block_and_say_which(tmp_path: Path) -> None:
     _, findings = judge_stored(tmp_path)
     page = Seen(write(findings, store)["html"].read_text(encoding="utf-8"))
     assert "The same held-out items, block 1" in page.text
-    labels = [attrs["alt"] for tag, attrs in page.tags if tag == "img"]
+    strips = [attrs for tag, attrs in page.tags if tag == "svg" and "width" in attrs and "id" not in attrs]
+    labels = [attrs["aria-label"] for attrs in strips if "aria-label" in attrs]
     assert labels == ["source", "target", "baseline", "spectral_norm=convs", "spectral_norm=convs+heads"]
-    assert {attrs["width"] for tag, attrs in page.tags if tag == "img"} == {"768"}
+    assert {attrs["width"] for attrs in strips} == {"384"}
+
+
+def test_the_best_the_middling_and_the_worst_items_are_the_same_in_all_arms(tmp_path: Path) -> None:
+    store = fill(tmp_path, study())
+    _, findings = judge_stored(tmp_path)
+    found = samples(findings)
+    assert found is not None
+    assert [sheet.block for sheet in found.sheets] == [0, 2, 3]
+    (sheet, *_) = found.sheets
+    assert sheet.rows == ("source", "target", "baseline", "spectral_norm=convs", "spectral_norm=convs+heads")
+    target, *drawn = (
+        pixels(store.samples / f"{name}.png") for name in ("target", *(f"b000-{a}" for a in sheet.rows[2:]))
+    )
+    errors = np.mean([abs(d - target).reshape(32, 12, 32).mean(axis=(0, 2)) for d in drawn], axis=0) / 255
+    order = np.argsort(errors)
+    assert [item - 1 for item in sheet.items] == [order[0], order[5], order[11]]
+    assert sheet.errors == pytest.approx([min(errors), errors[order[5]], max(errors)])
+    shown = pixels(io.BytesIO(base64.b64decode(sheet.uri.partition(",")[2])))
+    first = pixels(store.samples / "b000-baseline.png")
+    places = [slice(32 * (item - 1), 32 * item) for item in sheet.items]
+    assert np.array_equal(shown[64:96], np.hstack([first[:, place] for place in places]))
+
+
+def pixels(path: Any) -> Any:
+    return np.asarray(Image.open(path).convert("L")).astype(float)
 
 
 def test_a_damaged_picture_does_not_stop_the_report(tmp_path: Path) -> None:
@@ -219,7 +313,11 @@ def test_figures_stand_beside_markdown_and_latex_as_files_that_read_on_light_and
     folder = tmp_path / "report"
     vectors = re.findall(r"\(<(figures/.+?\.svg)>\)", text["md"])
     papers = re.findall(r"\\includegraphics\{(.+?\.pdf)\}", text["tex"])
-    assert [Path(v).stem for v in vectors] == [Path(p).stem for p in papers] == ["forest", "paired", "course"]
+    assert (
+        [Path(v).stem for v in vectors]
+        == [Path(p).stem for p in papers]
+        == [*("forest", "paired", "difference", "course")]
+    )
     assert all((folder / p).read_bytes().startswith(b"%PDF") for p in papers)
     for vector in vectors:
         assert ElementTree.parse(folder / vector).getroot().tag == "{http://www.w3.org/2000/svg}svg"
@@ -237,9 +335,12 @@ def test_a_table_and_a_figure_reach_every_format_by_a_line_each(
         return table("blocks", "Blocks by arm", "Counted.", columns, findings.arms)
 
     def blocks_figure(findings: StudyVerdicts) -> Figure:
-        drawing, (axes,) = panels_of(1, 1, width=3, height=2)
-        axes.bar([arm.name for arm in findings.arms], [arm.blocks for arm in findings.arms])
-        return Figure("blocks", "Blocks as bars", "Higher is more.", "bars of blocks", drawing)
+        def draw(screen: Screen) -> Any:
+            drawing, (axes,) = panels_of(screen, 1, height=2)
+            axes.bar([arm.name for arm in findings.arms], [arm.blocks for arm in findings.arms])
+            return drawing
+
+        return Figure("blocks", "Blocks as bars", "Higher is more.", "bars of blocks", draw)
 
     monkeypatch.setattr(contents, "CONTENTS", (*contents.CONTENTS, blocks_table, blocks_figure))
     text = written(tmp_path, blocks=2)

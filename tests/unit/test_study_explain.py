@@ -7,12 +7,12 @@ import tiny
 
 from harness.cli import main
 from harness.errors import HarnessError
-from harness.report.words import WORDS
+from harness.report.words import HEALTH, VERDICTS, WORDS, explained, glossary_page
 from harness.statistics import Verdict
 from harness.study.explain import explain, render_explanation, settings
 from harness.study.problems import setting_paths
 from harness.study.study import Study
-from harness.verdicts.health import Health
+from harness.verdicts.health import FLOOR_SHARE, Health
 
 
 def test_every_property_of_the_schema_has_a_description() -> None:
@@ -86,6 +86,24 @@ def test_every_verdict_and_every_health_is_a_word_that_is_explained() -> None:
     assert not set(WORDS) & set(settings())
     done = tiny.call("explain", "not sensitive")
     assert (done.returncode, WORDS["not sensitive"] in done.stdout.replace("\n", " ")) == (0, True)
+
+
+def test_the_page_of_words_is_what_the_glossary_says_and_agrees_with_the_code() -> None:
+    page = (tiny.ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+    assert page == glossary_page(), "make it anew: its first lines say how"
+    assert f"more than {FLOOR_SHARE:.0%}".replace("%", " %") in WORDS["too few images"]
+    assert [word for word, _ in VERDICTS] == list(Verdict)
+    assert [word for word, _ in HEALTH] == list(reversed(Health))
+
+
+def test_words_are_explained_where_they_first_stand_and_the_text_stays_as_it_is() -> None:
+    text = "The margins of all pairs: a pair inside the margin, by a p-value; nopair, 'look.at'."
+    pieces = list(explained(text))
+    assert "".join(piece for piece, _ in pieces) == text
+    assert [(piece, word.word) for piece, word in pieces if word] == [
+        ("margins", "margin"),
+        ("pairs", "paired difference"),
+    ]
 
 
 def test_every_setting_has_a_description() -> None:
