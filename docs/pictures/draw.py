@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import harness
-from harness.report.figures import COLOURS
+from harness.report.colours import COLOURS
 from harness.statistics.verdict_rule import classify
 
 HERE = Path(__file__).parent

@@ -12,8 +12,10 @@ from harness.dashboard.request_guard import Application, Environ, StartResponse
 from harness.errors import HarnessError
 from harness.metrics.catalogue import metric_named
 from harness.provenance import VERSION
+from harness.report.curves import course
 from harness.report.drawing import Figure
-from harness.report.figures import course, forest, paired
+from harness.report.figures import paired
+from harness.report.forest import forest
 from harness.report.verdict_tables import described, headline
 from harness.report.write import rendered
 from harness.results.running import running

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from harness.metrics.catalogue import metric_named
-from harness.report.figures import COLOURS, LINES
+from harness.report.colours import COLOURS, LINES
 from harness.results.schema import REACHED_HORIZON
 from harness.statistics import Contrast
 from harness.statistics.number_format import change, span
