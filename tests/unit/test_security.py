@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 import harness
 
 PACKAGE = Path(harness.__file__).parent
@@ -51,8 +53,9 @@ def test_what_a_study_names_is_imported_in_two_places() -> None:
     assert named == IMPORTERS | LATE
 
 
-def test_each_test_that_the_page_on_security_rests_on_is_there() -> None:
-    page = (ROOT / "SECURITY.md").read_text()
+@pytest.mark.parametrize("name", ["SECURITY.md", "docs/reliability.md"])
+def test_each_test_that_a_page_of_promises_rests_on_is_there(name: str) -> None:
+    page = (ROOT / name).read_text()
     tests = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
     named = set(re.findall(r"`(test_\w+)`", page))
     assert len(named) > 15
