@@ -27,7 +27,7 @@ class Events:
                 self._write("stage", stage=name, found=found, seconds=round(seconds, 3))
             case Planned():
                 seconds = happening.estimated_seconds
-                self._write("planned", trials=len(happening.trials), done=happening.done, seconds=seconds)
+                self._write("planned", trials=len(happening.trials), done=len(happening.done), seconds=seconds)
             case Started(task):
                 self._write("started", trial_id=task.trial_id, arm=task.arm, block=task.block)
             case Stored(task, rows):

@@ -184,6 +184,8 @@ class Driver:
             notes.append(f"your own code: {', '.join(self.doors)}")
         first = trials(self._trained(), self.shard.blocks(self.study.design.goals[0]))
         done = self.store.done()
+        rows = self.store.tables().trials if done else None
+        statuses = {} if rows is None else dict(zip(rows["trial_id"], rows["status"], strict=True))
         self.watch(
             Planned(
                 self.study,
@@ -191,7 +193,7 @@ class Driver:
                 tuple(self.plans.values()),
                 tuple(notes),
                 first,
-                sum(trial.trial_id in done for trial in first),
+                {trial.trial_id: statuses[trial.trial_id] for trial in first if trial.trial_id in statuses},
                 plan.document.get("estimated_seconds"),
             )
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,8 +25,8 @@ class Planned:
     notes: tuple[str, ...]
     """Of the data: what was dropped, and why."""
     trials: tuple[Trial, ...]
-    done: int
-    """Trials that have their row already."""
+    done: Mapping[str, str]
+    """Status of those that have their row already, by the trial's id."""
     estimated_seconds: float | None
 
 

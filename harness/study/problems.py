@@ -63,7 +63,8 @@ def settings_problems(error: ValidationError, model: type[Settings], data: Any) 
             problems += _sentences(item, place, model, data, hints=len(problems) < MANY_PROBLEMS)
     for place, alternatives in expected.items():
         what = LEVELS if place[:1] == ("axes",) and len(place) == 2 else " or ".join(dict.fromkeys(alternatives))
-        problems.append((place, f"expected {what}, got {shown(inputs[place])}{yaml_lines.trap(inputs[place])}"))
+        hint = yaml_lines.quoted_number(inputs[place]) if "number" in what else ""
+        problems.append((place, f"expected {what}, got {shown(inputs[place])}{hint or yaml_lines.trap(inputs[place])}"))
     return list(dict.fromkeys(problems))
 
 

@@ -171,6 +171,12 @@ def parse(text: str) -> Any:
         raise HarnessError(f"'{shortened(text)}': not a YAML value ({error.problems[0]})") from None
 
 
+def quoted_number(value: Any) -> str:
+    """Return a hint where a number stands in quotes, or nothing."""
+    number = isinstance(value, str) and re.fullmatch(r"[-+]?\d+(\.\d*)?", value)
+    return f", which is text; write {value} without quotes" if number else ""
+
+
 def trap(value: Any) -> str:
     """Return a hint where YAML 1.1 reads a value otherwise than people do, or nothing."""
     if isinstance(value, str) and re.fullmatch(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+", value):

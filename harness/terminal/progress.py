@@ -113,16 +113,19 @@ class View:
     def _introduce(self, planned: Planned) -> None:
         self.planned = planned
         self.wanted = {(t.arm.name, t.block) for t in planned.trials}
+        self.cells |= {
+            (t.arm.name, t.block): planned.done[t.trial_id] for t in planned.trials if t.trial_id in planned.done
+        }
         for note in planned.notes:
             self._say(note, "dim")
         for arm in planned.plans:
             if arm.proof:
                 self._say(f"{arm.arm}: {arm.proof} – {arm.reason}", "cyan")
         count = len(planned.trials)
-        left = count - planned.done
+        left = count - len(planned.done)
         seconds = planned.estimated_seconds
         self.left = TimeLeft(
-            sum(t.arm.settings.steps for t in planned.trials[planned.done :]),
+            sum(t.arm.settings.steps for t in planned.trials if t.trial_id not in planned.done),
             None if seconds is None else seconds * left / max(count, 1),
         )
         text = f"{left} of {count} trials to compute"

@@ -97,6 +97,10 @@ def test_each_mistake_is_told_with_what_was_found_and_the_way_out(tmp_path: Path
         ("discriminator.spectral_norm: [none, convz]", "convz is not a level: found 'convz'; did you mean 'convs'?"),
         ("discriminator.spectral_norm: [none]", "has 1 level; an axis needs two or more"),
         ("discriminator.spectral_norm: [none, none]", "levels are not distinct: none, none"),
+        (
+            "training.batch_size: [8, '16']",
+            "16 is not a level: expected a whole number, got '16', which is text; write 16",
+        ),
         ("training.batch_size: [16, 1]", "1 is not a level: expected greater than or equal to 2, got 1"),
         ("generator.innermost: [{up_stride: 2}, {up_stride: 3}]", "up_stride=3 is not a level: found 3; allowed: 1, 2"),
     ],

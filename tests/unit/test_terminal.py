@@ -14,6 +14,7 @@ import pytest
 from rich.console import Console
 from tiny import call, environment
 
+from harness.driver import Planned
 from harness.preflight.busy_cores import busy_cores
 from harness.preflight.stage import Stage, stage
 from harness.results.running import FILE, Running, running
@@ -67,6 +68,19 @@ def test_the_live_table_shows_the_blocks_at_work() -> None:
         assert running_blocks <= set(shown)
         assert len(shown) == 12
     assert blocks_at_work(blocks[:7], set()) == blocks[:7]
+
+
+def test_trials_that_were_done_before_are_in_the_live_table_from_its_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, module in dummy.stand_ins().items():
+        monkeypatch.setitem(sys.modules, name, module)
+    dummy.drive(dummy.study(2, 1), tmp_path)
+    planned = next(one for one in dummy.drive(dummy.study(2, 2), tmp_path) if isinstance(one, Planned))
+    assert len(planned.done) == 2
+    view = View(Console(file=io.StringIO()))
+    view(planned)
+    assert view.cells == {(arm.name, 0): "complete" for arm in planned.arms}
 
 
 def test_a_command_that_gives_signs_of_life_is_at_work_and_not_at_1900_percent() -> None:
