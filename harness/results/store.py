@@ -19,6 +19,7 @@ from harness.provenance import sources_digest
 from harness.results import documents
 from harness.results.arrow_schema import arrow_schema, conforming, signal_columns
 from harness.results.frozen import Amendment, FrozenStudy
+from harness.results.holding import HOLDER, holding
 from harness.results.parquet_cache import Folder
 from harness.results.published import Bundle
 from harness.results.remote import Remote, is_uri, working_copy
@@ -153,28 +154,11 @@ class Store:
         Raises:
             StoreError: Another process holds it, or it cannot be written.
         """
-        from filelock import FileLock, Timeout
-
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.folder / ".lock", timeout=0)
-            lock.acquire()
-        except Timeout:
-            raise StoreError(
-                f"{self.folder}: in use by {self._holder()}; wait for it, stop it, or choose another --results"
-            ) from None
-        except OSError as error:
-            raise StoreError(
-                f"{self.folder}: cannot be written ({error.strerror}); choose another --results"
-            ) from error
-        try:
-            self._write_here(".holder", f"process {os.getpid()} on {os.uname().nodename}".encode())
+        with holding(self.folder):
+            self._write_here(HOLDER, f"process {os.getpid()} on {os.uname().nodename}".encode())
             remove_scratch(self.folder)
             with nullcontext() if self.remote is None else self._in_step(self.remote):
                 yield
-        finally:
-            (self.folder / ".holder").unlink(missing_ok=True)
-            lock.release()
 
     @contextmanager
     def _in_step(self, remote: Remote) -> Iterator[None]:
@@ -186,12 +170,6 @@ class Store:
                 (f"{table}/{name}.parquet" for table in TABLES for name in self._files(table).names()),
             )
             yield
-
-    def _holder(self) -> str:
-        try:
-            return (self.folder / ".holder").read_text(encoding="utf-8")
-        except OSError:
-            return "another process"
 
     def digest(self) -> str:
         """Return a digest that changes with the rows, the study, the plan, and the code that shows them."""
