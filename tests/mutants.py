@@ -41,7 +41,7 @@ BY_HAND = (
     ("harness/results/store.py", "self._set_aside(dict.fromkeys(damaged))", "pass", STORE),
     (
         "harness/trial/run.py",
-        "{data.hash}/{code_version()}",
+        "{data.hash}/{code_version(task.doors)}",
         "{data.hash}",
         "tests/integration/test_executors_in_process.py",
     ),
