@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from harness.executors.base import Executor
     from harness.executors.named import ExecutorName
     from harness.named_draws.activation import NamedDraws
-    from harness.results.tables import Tables
+    from harness.report.loaded import LoadedStudy
     from harness.statistics import Margin
     from harness.statistics.verdict_rule import Better, Scale
     from harness.study.study import Study
@@ -121,8 +121,8 @@ def plan(
     return plan_document(checked(study, settings), results=results, workers=workers or cores(), build=build)
 
 
-def load(folder: str | Path) -> Tables:
-    """Return the tables of a study as pandas frames: `trials`, `measurements` and `signals`.
+def load(folder: str | Path) -> LoadedStudy:
+    """Return a study's results: `trials`, `measurements`, `signals` and `verdicts` as pandas frames, `plot()`.
 
     Args:
         folder: A study's results, e.g. ``results/quickstart`` or ``s3://bucket/results/quickstart``.
@@ -132,12 +132,14 @@ def load(folder: str | Path) -> Tables:
 
     Example:
         >>> import harness
-        >>> tables = harness.load("results/quickstart")  # doctest: +SKIP
-        >>> tables.trials.groupby("arm").fid_efficientnet.mean()  # doctest: +SKIP
+        >>> results = harness.load("results/quickstart")  # doctest: +SKIP
+        >>> results.verdicts[["metric", "arm", "verdict"]]  # doctest: +SKIP
+        >>> results.plot().savefig("forest.pdf")  # doctest: +SKIP
     """
+    from harness.report.loaded import LoadedStudy
     from harness.results.store import Store
 
-    return Store.at(folder).fetched().tables()
+    return LoadedStudy(Store.at(folder).fetched())
 
 
 def compare(

@@ -135,7 +135,7 @@ def test_run_returns_the_verdicts_that_are_stored_and_leaves_the_report(tmp_path
 def test_the_examples_of_the_page_on_python_run_as_they_stand(tmp_path: Path) -> None:
     page = (tiny.ROOT / "docs" / "python.md").read_text(encoding="utf-8")
     blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    assert len(blocks) == 6
+    assert len(blocks) == 7
     (tmp_path / "studies").mkdir()
     asked = factory.asked(study="quickstart", measure={"primary": "ssim", "margin": "10%", "also": ["l1"]})
     (tmp_path / "studies" / "quickstart.yaml").write_text(yaml.safe_dump(asked))

@@ -17,6 +17,7 @@ import tiny
 from PIL import Image
 from pretended import FIDS, fill, strip, study
 
+import harness
 from harness.errors import StoreError
 from harness.report import contents
 from harness.report.curves import differences_by_step
@@ -493,3 +494,30 @@ def test_a_replication_that_cannot_be_read_ends_no_report(tmp_path: Path, conten
     (tmp_path / "pretended+seed1" / "report").mkdir(parents=True)
     (tmp_path / "pretended+seed1" / "report" / "report.json").write_text(content)
     assert write(judge_stored(store)[1], store)["html"].exists()
+
+
+def test_loaded_results_have_their_verdicts_as_a_frame_and_as_a_figure(tmp_path: Path) -> None:
+    asked = study(question=NASTY)
+    fill(tmp_path, asked)
+    results = harness.load(tmp_path)
+    _, findings = judge_stored(tmp_path)
+    primary = results.verdicts[results.verdicts["family"] == "primary"]
+    assert list(zip(primary["arm"], primary["verdict"], primary["low"], strict=True)) == [
+        (c.arm, c.verdict.value, c.ci.low) for c in findings.contrasts
+    ]
+    assert set(results.verdicts["metric"]) == {"fid_efficientnet", "ssim"}
+    (axes,) = results.plot().axes
+    assert [label.get_text().replace("\n", "") for label in axes.get_yticklabels()] == list(primary["arm"])
+    seen = Seen(results._repr_html_())
+    assert NASTY in seen.text
+    assert "script" not in {tag for tag, _ in seen.tags}
+    assert sum(tag == "tr" for tag, _ in seen.tags) == 3
+
+
+def test_results_without_a_pair_say_that_there_is_nothing_to_plot(tmp_path: Path) -> None:
+    fill(tmp_path, study(), blocks=0)
+    results = harness.load(tmp_path)
+    assert "No verdict yet" in results._repr_html_()
+    assert len(results.verdicts) == 0
+    with pytest.raises(StoreError, match="nothing to plot yet"):
+        results.plot()
