@@ -229,6 +229,7 @@ def test_the_dashboard_lists_the_trials_with_levels_and_pictures(watched: Watche
     assert watched.complaints == []
 
 
+@pytest.mark.usefixtures("drawn")
 def test_the_dashboard_opens_on_the_verdicts_and_optunas_pages_carry_them(watched: Watched, folder: Path) -> None:
     page = watched.page
     with opened(folder) as server:
@@ -241,12 +242,12 @@ def test_the_dashboard_opens_on_the_verdicts_and_optunas_pages_carry_them(watche
             page.set_viewport_size({"width": width, "height": 900})
             assert page.locator("#verdict").bounding_box()["y"] < 450
             assert page.evaluate("document.documentElement.scrollWidth") <= width
-        assert watched.complaints == []  # From here on pages are Optuna's, which draw before they know their size.
         page.get_by_role("link", name="figures").click()
         page.get_by_text("pretended – spectral_norm=convs: helps").first.wait_for()
         for panel in ("verdicts", "blocks", "curves"):
             page.locator(f"[id='user-defined-plot:{panel}'] .main-svg").first.wait_for()
         assert page.get_by_text("Each line is a block").count() == 1
+    assert watched.complaints == []
 
 
 def test_a_web_page_of_another_name_can_neither_read_nor_change_the_dashboard(browser: Any, folder: Path) -> None:
