@@ -135,8 +135,11 @@ def _say_above(axes: Axes, row: int, c: Contrast) -> None:
 
 
 def _label_changes(axes: Axes, analysis: Analysis, limit: float) -> None:
-    """Label a logarithmic axis with percentages and multiples."""
+    """Label a logarithmic axis with percentages and multiples, any other with so few numbers that they stay apart."""
     if analysis.scale != "log":
+        from matplotlib.ticker import MaxNLocator
+
+        axes.xaxis.set_major_locator(MaxNLocator(5))
         return
     ratios = [r for r in TICKS if abs(math.log(r)) <= limit]
     kept: list[float] = [1.0]
