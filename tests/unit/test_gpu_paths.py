@@ -153,6 +153,7 @@ def test_a_tensor_that_stays_on_the_cpu_is_caught_by_such_a_pass() -> None:
 
 def test_features_are_computed_where_the_images_are_and_keep_their_identity() -> None:
     network = efficientnet.network()
+    random_convolutions.kernels()  # kept for the process: made inside, they would be fake for every test that follows
     with FakeTensorMode(allow_non_fake_inputs=True):
         there = torch.zeros(4, 1, 64, 64, device="cuda")
         pooled = functional_call(network, on_the_gpu(network), (there.expand(-1, 3, -1, -1),))
