@@ -13,9 +13,9 @@ IDLE = (3, 4)
 def busy_cores(seconds: float = 0.2) -> float | None:
     """Return how many cores other processes keep busy, measured over some seconds; None where Linux does not say."""
     try:
-        before, own, began = _busy_seconds(), _own_seconds(), time.monotonic()
+        before, own, began = _busy_seconds(), own_seconds(), time.monotonic()
         time.sleep(seconds)
-        others = (_busy_seconds() - before) - (_own_seconds() - own)
+        others = (_busy_seconds() - before) - (own_seconds() - own)
         return max(0.0, others / (time.monotonic() - began))
     except (OSError, ValueError, IndexError):
         return None
@@ -28,6 +28,18 @@ def _busy_seconds() -> float:
     return (sum(ticks) - sum(ticks[column] for column in IDLE)) / os.sysconf("SC_CLK_TCK")
 
 
-def _own_seconds() -> float:
-    times = os.times()
-    return times.user + times.system
+def own_seconds() -> float:
+    """Return the processor time of this process and of all that it started, in seconds."""
+    seconds, parents = {}, {}
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = file.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        except OSError:  # ended meanwhile
+            continue
+        process = int(file.parent.name)
+        parents[process] = int(fields[1])
+        seconds[process] = sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+    own = {os.getpid()}
+    while more := {process for process, parent in parents.items() if parent in own} - own:
+        own |= more
+    return sum(seconds.get(process, 0.0) for process in own)

@@ -15,7 +15,7 @@ from rich.console import Console
 from tiny import call, environment
 
 from harness.driver import Planned
-from harness.preflight.busy_cores import busy_cores
+from harness.preflight.busy_cores import busy_cores, own_seconds
 from harness.preflight.stage import Stage, stage
 from harness.results.running import FILE, Running, running
 from harness.statistics.number_format import aligned
@@ -166,6 +166,18 @@ def test_status_says_what_runs_now(tmp_path: Path) -> None:
         f'{{"host": "{os.uname().nodename}", "process": 99999999, "trials": []}}'
     )
     assert "now:" not in call("status", tmp_path / "pretended").stdout
+
+
+@pytest.mark.skipif(not Path("/proc/stat").is_file(), reason="Linux says it")
+def test_what_children_of_this_process_do_is_not_what_others_do() -> None:
+    work = "import time\nwhile time.process_time() < 0.3: pass\nprint('done', flush=True)\ninput()"
+    child = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {work!r}])"
+    before = own_seconds()
+    with subprocess.Popen([sys.executable, "-c", child], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        assert own_seconds() - before > 0.25
+        process.communicate(b"\n")
 
 
 def test_busy_cores_are_between_none_and_all() -> None:
