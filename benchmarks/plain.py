@@ -14,7 +14,8 @@ from harness.metrics import Evaluation, measure, to_unit_range
 from harness.models import Conditions, build_pair
 from harness.study.measure_settings import MeasureSettings
 from harness.study.settings import TrialSettings
-from harness.trial.run import generate, measured_items
+from harness.trial.evaluated_networks import generate
+from harness.trial.measured_items import measured_items
 
 
 def loop(

@@ -38,7 +38,7 @@ from harness.results.schema import ArmPlan
 from harness.study.design import Arm, own_code
 from harness.study.study import Study
 from harness.trial.device import timed_device
-from harness.trial.run import evaluation_of, measured_items
+from harness.trial.measured_items import evaluation_of, measured_items
 
 __all__ = ["Fact", "Preflight", "preflight"]
 

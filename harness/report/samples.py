@@ -1,6 +1,6 @@
 """The same held-out items side by side: source, target and what each arm made of them.
 
-All shown items of one block as they come, and of several blocks the ones that the arms drew best, middling and worst.
+All shown items of one block as they come, and of several blocks the ones that the arms drew best, median and worst.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Strip:
 
 @dataclass(frozen=True)
 class Sheet:
-    """Of one block the items that the arms together drew best, middling and worst: a row an arm, a column an item."""
+    """Of one block the items that the arms together drew best, median and worst: a row an arm, a column an item."""
 
     block: int
     rows: tuple[str, ...]

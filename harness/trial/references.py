@@ -14,7 +14,7 @@ from harness.results.schema import References
 from harness.study.measure_settings import MeasureSettings
 from harness.study.settings import TrialSettings
 from harness.trial.evaluated_networks import generate
-from harness.trial.run import MeasuredItems, evaluation_of, measured_items
+from harness.trial.measured_items import MeasuredItems, evaluation_of, measured_items
 
 
 def references(

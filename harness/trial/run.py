@@ -8,7 +8,6 @@ import math
 import statistics
 import time
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,26 +17,22 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from harness.data import Dataset, load, to_range
-from harness.errors import HarnessError
-from harness.metrics import Evaluation, measure, to_unit_range
-from harness.metrics.evaluation import TrainedNetworks
-from harness.models import Conditions, NetworkPair, build_pair, matched_fraction, matches, own_networks, place
+from harness.data import Dataset, load
+from harness.metrics import measure, to_unit_range
+from harness.models import NetworkPair, build_pair, matched_fraction, matches, own_networks, place
 from harness.models.cost import cost
 from harness.provenance import code_version, package_versions
-from harness.randomness import stream
 from harness.results.schema import Row, TrialRows
-from harness.study.measure_settings import MeasureSettings
 from harness.study.settings import TrialSettings
 from harness.trial import checkpoints
 from harness.trial.diagnostics import diversity, layer_norms, oscillation, overfitting
 from harness.trial.evaluated_networks import generate, trained_networks
+from harness.trial.measured_items import MeasuredItems, evaluation_of, measured_items
 from harness.trial.peak_memory import Peak
 from harness.trial.task import TrialProgress, TrialTask
 from harness.trial.trainer import Progress, Trainer
 from harness.trial.training import train
 
-CPU = torch.device("cpu")
 SHOWN = 12
 """Held-out items in the strips of samples."""
 PROGRESS_EVERY = 0.2
@@ -50,22 +45,6 @@ class Diverged(Exception):  # noqa: N818 - an outcome, not an error
     def __init__(self, step: int, what: str) -> None:
         self.step = step
         super().__init__(what)
-
-
-@dataclass(frozen=True)
-class MeasuredItems:
-    """The items that every trial of a study is measured on."""
-
-    conditions: Conditions
-    """What images are generated from: of each measured item, or of as many samples as the study asks for."""
-    real: Tensor
-    """(N, C, S, S) in [-1, 1]."""
-    of_real: Conditions
-    """Sources and styles of the real images."""
-    labels: tuple[str, ...]
-    """Of each generated image."""
-    train: Tensor
-    """Training images in [-1, 1], as many at the most."""
 
 
 def run_trial(
@@ -270,70 +249,6 @@ class _Course:
             strips["source"] = shown.source
         strips["target"] = self.items.real[:SHOWN]
         return {name: png_strip(images) for name, images in strips.items()}
-
-
-def measured_items(data: Dataset, plan: MeasureSettings, latent: int | None) -> MeasuredItems:
-    """Return the held-out items that every trial on this data is measured on, in an order drawn once for the data.
-
-    Args:
-        data: The trial's.
-        plan: What the study measures.
-        latent: Numbers in a latent of the generator; None for generators that redraw a source.
-
-    Raises:
-        HarnessError: Samples are asked for beyond the held-out items, of a generator that redraws these.
-    """
-    held = data.heldout
-    chosen = torch.randperm(len(held), generator=stream(data.draws, "measure/items"))[: plan.images]
-    samples = plan.generated or len(chosen)
-    if data.sourced and samples != len(chosen):
-        raise HarnessError("measure.generated: each held-out source gives one generated image; leave it out")
-    of_samples = chosen[torch.arange(samples) % len(chosen)]
-    conditions = Conditions(
-        source=None if held.source is None else to_range(held.source[of_samples]),
-        style=held.style[of_samples],
-        latent=torch.randn(samples, latent, generator=stream(data.draws, "measure/latent")) if latent else None,
-    )
-    some = torch.randperm(len(data.train), generator=stream(data.draws, "measure/train"))[: plan.images]
-    return MeasuredItems(
-        conditions,
-        to_range(held.target[chosen]),
-        Conditions(None if held.source is None else to_range(held.source[chosen]), held.style[chosen]),
-        tuple(held.labels[i] for i in of_samples.tolist()),
-        to_range(data.train.target[some]),
-    )
-
-
-def evaluation_of(
-    images: Tensor,
-    items: MeasuredItems,
-    data: Dataset,
-    cache: Path | None,
-    networks: TrainedNetworks | None = None,
-    device: torch.device = CPU,
-) -> Evaluation:
-    """Return what metrics are computed from.
-
-    Args:
-        images: (N, C, S, S) in [-1, 1], generated from `items.conditions`.
-        items: What is measured.
-        data: Where the items come from.
-        cache: Folder of real statistics, by content.
-        networks: Those that made the images, where metrics may ask them.
-        device: Where features are computed.
-    """
-    return Evaluation(
-        real=to_unit_range(items.real),
-        fake=to_unit_range(images),
-        paired=data.paired,
-        train=to_unit_range(items.train),
-        characters=items.labels,
-        real_id=f"{data.draws}-{len(items.real)}",
-        seed=0,
-        networks=networks,
-        cache=cache,
-        device=device,
-    )
 
 
 def _matched_pair(task: TrialTask, styles: int) -> tuple[NetworkPair, dict[str, float]]:

@@ -16,7 +16,8 @@ from harness.models import MatchedDropout, NetworkPair, build_pair, matched_frac
 from harness.models.alignment import named_weights
 from harness.study.measure_settings import MeasureSettings
 from harness.study.settings import TrialSettings
-from harness.trial.run import generate, measured_items
+from harness.trial.evaluated_networks import generate
+from harness.trial.measured_items import measured_items
 from harness.trial.trainer import BatchOrder, Trainer
 from harness.trial.training import train
 

@@ -16,7 +16,7 @@ from harness.errors import DataError, HarnessError, StudyError
 from harness.study.data_settings import GlyphSettings
 from harness.study.measure_settings import MeasureSettings
 from harness.study.reading import read_study
-from harness.trial.run import MeasuredItems, measured_items
+from harness.trial.measured_items import MeasuredItems, measured_items
 
 LETTERS = "abdefghijklmnopqrtuvxyzABCDEFGH"
 FONTS = ("DejaVuSerif", "DejaVuSansMono")

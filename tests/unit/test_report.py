@@ -260,7 +260,7 @@ def test_pictures_come_from_one_block_and_say_which(tmp_path: Path) -> None:
     assert {attrs["width"] for attrs in strips} == {"384"}
 
 
-def test_the_best_the_middling_and_the_worst_items_are_the_same_in_all_arms(tmp_path: Path) -> None:
+def test_the_best_the_median_and_the_worst_items_are_the_same_in_all_arms(tmp_path: Path) -> None:
     store = fill(tmp_path, study())
     _, findings = judge_stored(tmp_path)
     found = samples(findings)
